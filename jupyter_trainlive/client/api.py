@@ -1,0 +1,96 @@
+"""The functions a notebook calls."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import connection
+from .job import Job
+
+
+def finetune(
+    model_name: str | Path,
+    dataset_path: str | Path,
+    *,
+    name: str | None = None,
+    kernel_name: str | None = None,
+    gpus: int | None = None,
+    env: dict[str, str] | None = None,
+    **parameters: Any,
+) -> Job:
+    """Fine-tune a causal language model in a training kernel of its own; returns at once.
+
+    `model_name` is a hub id or a local folder; `dataset_path` a JSONL file with ``text``,
+    ``prompt``/``completion`` or ``messages`` rows. `parameters` bear the names of transformers'
+    TrainingArguments (num_train_epochs, per_device_train_batch_size, learning_rate, …). The job runs in the
+    kernel of this notebook unless `kernel_name` names another one; `gpus=0` hides the GPUs from it.
+
+    Raises RequestError, which names the wrong parameter and the remedy, and NoServerError.
+    """
+    request = {
+        **_common(name, kernel_name, gpus, env),
+        **parameters,
+        "model_name": _local_or_hub(model_name),
+        "dataset_path": str(Path(dataset_path).expanduser().absolute()),
+    }
+    return _submitted("api/training/execute", request)
+
+
+def launch(
+    *,
+    code: str,
+    name: str | None = None,
+    kernel_name: str | None = None,
+    gpus: int | None = None,
+    env: dict[str, str] | None = None,
+) -> Job:
+    """Run code in a training kernel of its own; returns at once.
+
+    What it logs with ``jupyter_trainlive.log`` and a ``TrainLiveCallback`` becomes its curves. Raises
+    RequestError, which names the wrong field and the remedy, and NoServerError.
+    """
+    request = {**_common(name, kernel_name, gpus, env), "kind": "code", "code": code}
+    return _submitted("api/training/jobs", request)
+
+
+def jobs(*, status: str | None = None, q: str | None = None, limit: int = 50) -> list[Job]:
+    """The latest jobs, newest first; of one `status`, or whose name or id contains `q`."""
+    found = connection.current().get("api/training/jobs", status=status, q=q, limit=limit)
+    return [Job(job["job_id"], job["name"]) for job in found["jobs"]]
+
+
+def get(job_id: str) -> Job:
+    """The job with that id; raises RequestError where there is none."""
+    found = connection.current().get(f"api/training/jobs/{job_id}")
+    return Job(found["job_id"], found["name"])
+
+
+def _submitted(path: str, request: dict[str, Any]) -> Job:
+    job = connection.current().post(path, request)
+    return Job(job["job_id"], job["name"])
+
+
+def _common(name: str | None, kernel_name: str | None, gpus: int | None, env: dict[str, str] | None) -> dict[str, Any]:
+    given = {"name": name, "kernel_name": kernel_name or _own_kernel_name(), "gpus": gpus, "env": env}
+    return {"cwd": str(Path.cwd()), **{key: value for key, value in given.items() if value is not None}}
+
+
+def _local_or_hub(model_name: str | Path) -> str:
+    path = Path(model_name).expanduser()
+    return str(path.absolute()) if isinstance(model_name, Path) or path.is_dir() else model_name
+
+
+def _own_kernel_name() -> str | None:
+    """The name of the kernel that this notebook runs in, so that a job finds the same environment."""
+    application = sys.modules.get("ipykernel.kernelapp")
+    if application is None or not application.IPKernelApp.initialized():
+        return None
+    try:
+        info = json.loads(Path(application.IPKernelApp.instance().abs_connection_file).read_bytes())
+    except (OSError, ValueError):
+        return None
+    name = info.get("kernel_name") if isinstance(info, dict) else None
+    return name if isinstance(name, str) and name else None

@@ -1,0 +1,105 @@
+"""The command line: ``jupyter trainlive list | status | watch | log | cancel | demo``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from . import api
+from .errors import TrainLiveError
+from .job import Job
+from .terminal import ProgressBar, plain
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status is 0 when it did what it says, 1 otherwise, 2 for bad usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except TrainLiveError as error:
+        print(f"jupyter trainlive: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("jupyter trainlive", description="Watch and control training jobs.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, run, help_text in (
+        ("list", _list, "the latest jobs, newest first"),
+        ("status", _status, "one job's latest message, as JSON"),
+        ("watch", _watch, "follow a job to its end; exit status 0 if it completed"),
+        ("log", _log, "the output of a job"),
+        ("cancel", _cancel, "ask a job to stop"),
+    ):
+        command = commands.add_parser(name, help=help_text)
+        command.set_defaults(run=run)
+        if name == "list":
+            command.add_argument("--limit", type=int, default=20, help="how many at most (20)")
+        else:
+            command.add_argument("job_id")
+    demo = commands.add_parser("demo", help="run the quickstart in JupyterLab and follow its job here")
+    demo.add_argument("--exit", action="store_true", help="stop when the job has ended")
+    demo.add_argument("--folder", type=Path, default=Path("trainlive-demo"), help="where the quickstart is put")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _list(options: argparse.Namespace) -> int:
+    for job in api.jobs(limit=options.limit):
+        info = job.info()
+        progress = "" if info["progress"] is None else f"{info['progress']:.0f} %"
+        loss = "" if info["loss"] is None else f"loss {info['loss']:.4g}"
+        print(f"{job.job_id}  {info['status']:<11} {progress:>5}  {loss:<12} {plain(job.name)}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    print(json.dumps(api.get(options.job_id).progress, indent=2))
+    return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    closing = asyncio.run(watch(api.get(options.job_id)))
+    print(closing["error"] or f"completed, final loss {closing['final_loss']}")
+    return 0 if closing["status"] == "completed" else 1
+
+
+async def watch(job: Job) -> dict[str, Any]:
+    """Follow a job with a progress bar; its closing message."""
+    bar = ProgressBar()
+    message: dict[str, Any] = {}
+    async for message in job.stream():
+        if not message["complete"]:
+            bar.show(message)
+    bar.close(message)
+    return message
+
+
+def _log(options: argparse.Namespace) -> int:
+    sys.stdout.write(plain(api.get(options.job_id).log(), lines=True))
+    return 0
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    api.get(options.job_id).cancel()
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from .demo import demo
+
+    return demo(options.folder, exit_at_end=options.exit)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

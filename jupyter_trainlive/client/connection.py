@@ -1,0 +1,83 @@
+"""The connection to one server: HTTP requests, and errors as the server words them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import httpx
+
+from ..protocol.access import SCHEME, Access
+from . import discovery
+from .errors import NoServerError, RequestError
+
+_TIMEOUT_SECONDS = 60.0
+
+
+class Connection:
+    """Speaks to one server. Nothing is kept open but idle HTTP connections."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self.headers = {"Authorization": f"{SCHEME} {access.secret}"}
+        base_url = access.url.rstrip("/") + "/trainlive/"
+        self._http = httpx.Client(base_url=base_url, headers=self.headers, timeout=_TIMEOUT_SECONDS, trust_env=False)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request under ``{base_url}trainlive/``; raises RequestError or NoServerError."""
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise NoServerError(f"The Jupyter server at {self.access.url} does not answer: {error}") from error
+        if response.is_success:
+            return response
+        raise _refusal(response)
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The JSON answer to a GET; parameters that are None are left out."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return self.request("GET", path, params=given).json()
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """The JSON answer to a POST."""
+        return self.request("POST", path, json=body or {}).json()
+
+    def socket_url(self, path: str) -> str:
+        """The address of a WebSocket under ``{base_url}trainlive/``."""
+        return "ws" + self.access.url.rstrip("/").removeprefix("http") + "/trainlive/" + path
+
+
+def _refusal(response: httpx.Response) -> RequestError:
+    try:
+        answer = response.json()
+        return RequestError(str(answer["message"]), response.status_code, answer.get("field"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return RequestError(f"The server answered {response.status_code}.", response.status_code)
+
+
+_current: tuple[int, Connection] | None = None
+
+
+def current() -> Connection:
+    """The connection to the server that this process belongs to; raises NoServerError.
+
+    Found again when that server is gone, as after its restart, and in a forked child.
+    """
+    global _current
+    if _current is not None:
+        pid, connection = _current
+        if pid == os.getpid() and _is_current(connection.access):
+            return connection
+    connection = Connection(discovery.find())
+    _current = (os.getpid(), connection)
+    return connection
+
+
+def use(access: Access) -> None:
+    """Speak to that server from now on."""
+    global _current
+    _current = (os.getpid(), Connection(access))
+
+
+def _is_current(access: Access) -> bool:
+    return discovery.is_running(access)

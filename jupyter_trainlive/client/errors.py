@@ -1,0 +1,23 @@
+"""What can go wrong between a client and its server."""
+
+from __future__ import annotations
+
+
+class TrainLiveError(Exception):
+    """Base of this client's errors."""
+
+
+class NoServerError(TrainLiveError):
+    """No server was found, or it does not answer; the text says what to do."""
+
+
+class RequestError(TrainLiveError):
+    """The server refused a request; the text is its reason.
+
+    `status` is the HTTP status; `field` names the parameter that was wrong, where it was one.
+    """
+
+    def __init__(self, message: str, status: int, field: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.field = field

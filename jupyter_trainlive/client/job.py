@@ -1,0 +1,132 @@
+"""One job, as its user holds it in a variable."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from ..protocol.states import Status
+from . import connection
+from .errors import NoServerError
+
+_POLL_SECONDS = 0.5
+_RECONNECT_SECONDS = (0.5, 1, 2, 5, 5, 5, 5, 5)
+
+Columns = dict[str, list[float | None]]
+
+
+class Job:
+    """A job on the server. In a notebook it shows itself live as a cell's last line.
+
+    Every attribute asks the server, so it is true at the moment it is read. All raise RequestError where
+    the server refuses, and NoServerError where it is gone.
+    """
+
+    def __init__(self, job_id: str, name: str = "") -> None:
+        self.job_id = job_id
+        self.name = name
+
+    def __repr__(self) -> str:
+        try:
+            info = self.info()
+        except Exception as error:  # noqa: BLE001 - a representation never fails
+            return f"<Job {self.job_id} {self.name!r}: {error}>"
+        progress = "" if info["progress"] is None else f", {info['progress']:.0f} %"
+        loss = "" if info["loss"] is None else f", loss {info['loss']:.4g}"
+        return f"<Job {self.job_id} {self.name!r}: {info['status']}{progress}{loss}>"
+
+    def info(self) -> dict[str, Any]:
+        """All that the server knows of the job, as ``GET api/training/jobs/{id}`` has it."""
+        info: dict[str, Any] = connection.current().get(f"api/training/jobs/{self.job_id}")
+        return info
+
+    @property
+    def status(self) -> str:
+        """queued, starting, running, cancelling, completed, failed, cancelled or interrupted."""
+        return str(self.progress["status"])
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """The latest message of the plain dialect: progress while it is active, then how it ended."""
+        message: dict[str, Any] = connection.current().get(f"api/training/status/{self.job_id}")
+        return message
+
+    @property
+    def error(self) -> str | None:
+        """In one line, why the job did not complete."""
+        error: str | None = self.info()["error"]
+        return error
+
+    @property
+    def directory(self) -> Path:
+        """The job's folder on the server's machine."""
+        return Path(self.info()["directory"])
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder with what the training leaves behind; the fine-tune recipe's model is in ``model``."""
+        return self.directory / "artifacts"
+
+    def cancel(self) -> None:
+        """Ask the job to stop: at the next step if it can, by more force if it does not."""
+        connection.current().post(f"api/training/jobs/{self.job_id}/cancel")
+
+    def wait(self, timeout: float | None = None) -> Job:
+        """Wait until the job has ended, however it did; raises TimeoutError after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not Status(self.status).ended:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"{self.job_id} has not ended within {timeout} seconds; it is {self.status}")
+            time.sleep(_POLL_SECONDS)
+        return self
+
+    def metrics(self) -> dict[str, Columns]:
+        """Every logged point by series: {name: {"step", "epoch", "time", "value"}}, time in Unix seconds."""
+        response = connection.current().request("GET", f"api/training/jobs/{self.job_id}/metrics.csv")
+        series: dict[str, Columns] = {}
+        for row in csv.DictReader(io.StringIO(response.text, newline="")):
+            columns = series.setdefault(row["name"], {"step": [], "epoch": [], "time": [], "value": []})
+            for column, values in columns.items():
+                values.append(float(row[column]) if row[column] else None)
+        return series
+
+    def log(self, offset: int = 0) -> str:
+        """The output of the job from a byte offset on; a negative one counts from the end."""
+        text: str = ""
+        while True:
+            piece = connection.current().get(f"api/training/jobs/{self.job_id}/log", offset=offset, limit=1 << 20)
+            text += str(piece["text"])
+            if piece["next_offset"] >= piece["size"] or not piece["text"]:
+                return text
+            offset = piece["next_offset"]
+
+    async def stream(self) -> AsyncIterator[dict[str, Any]]:
+        """The messages of the plain dialect as they come, the closing one last.
+
+        A broken connection is made again; raises NoServerError when that does not succeed.
+        """
+        import websockets
+
+        failures = 0
+        while True:
+            server = connection.current()
+            url = server.socket_url(f"ws/training/{self.job_id}")
+            try:
+                async with websockets.connect(url, additional_headers=server.headers, proxy=None) as socket:
+                    failures = 0
+                    async for text in socket:
+                        message = json.loads(text)
+                        yield message
+                        if message["complete"]:
+                            return
+            except (OSError, websockets.WebSocketException) as error:
+                if failures == len(_RECONNECT_SECONDS):
+                    raise NoServerError(f"The stream of {self.job_id} is gone: {error}") from error
+            await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+            failures += 1

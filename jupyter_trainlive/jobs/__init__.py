@@ -1,0 +1,1 @@
+"""What the server knows of its jobs: submission, follower, cancellation, manager."""

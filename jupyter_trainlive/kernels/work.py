@@ -1,0 +1,50 @@
+"""What a training kernel is told to do, and the environment it does it in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..protocol.jobdir import JOB_DIR_VARIABLE, JobDir
+
+#: The one cell that the server sends to a training kernel; everything else it reads from the job directory.
+BOOT_CODE = "from jupyter_trainlive.training.boot import run; run()"
+
+# Credentials and addresses of the server are not the training's business.
+_STRIPPED_PREFIXES = ("JPY_", "JUPYTERHUB_", "CONFIGPROXY_")
+_STRIPPED = frozenset(("JUPYTER_TOKEN", "JUPYTER_SERVER_URL", "PYTHONEXECUTABLE", "NOTIFY_SOCKET"))
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def prepare(job_dir: JobDir) -> Path:
+    """Make the folder from which the training kernel imports this package, whatever its environment.
+
+    The folder holds this package alone, so that nothing of the server's environment shadows the kernel's.
+    """
+    folder = job_dir.kernel / "path"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    link = folder / _PACKAGE.name
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(_PACKAGE, target_is_directory=True)
+    return folder
+
+
+def environment(base: Mapping[str, str], job_dir: JobDir, own: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a job: the server's less its secrets, the job's `own`, and those we need."""
+    env = {
+        name: value for name, value in base.items() if name not in _STRIPPED and not name.startswith(_STRIPPED_PREFIXES)
+    }
+    env.update(own)
+    path = [str(prepare(job_dir)), *filter(None, [env.get("PYTHONPATH")])]
+    env.update(
+        {
+            JOB_DIR_VARIABLE: str(job_dir.path),
+            "PYTHONPATH": ":".join(path),
+            "PYTHONUNBUFFERED": "1",
+            # ipykernel knows 1 as "a parent, but none to watch": it neither polls it nor prints advice.
+            "JPY_PARENT_PID": "1",
+        }
+    )
+    return env

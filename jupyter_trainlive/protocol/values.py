@@ -1,0 +1,78 @@
+"""Numbers and times as they travel: JSON has no NaN, and clocks are written in UTC."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime, timezone
+from typing import Any
+
+NAN, INF, NEGATIVE_INF = "nan", "inf", "-inf"
+_NON_FINITE = frozenset((NAN, INF, NEGATIVE_INF))
+
+
+def carry(value: float) -> float | str:
+    """A float as JSON can carry it: itself, or the word ``nan``, ``inf`` or ``-inf``."""
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return NAN
+    return INF if value > 0 else NEGATIVE_INF
+
+
+def number(value: object) -> float | None:
+    """The float that `carry` wrote, or None where `value` is no number at all.
+
+    Booleans are not numbers here, and integers too large for a float are infinite.
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    if isinstance(value, str) and value in _NON_FINITE:
+        return float(value)
+    return None
+
+
+def finite(value: object) -> float | None:
+    """`value` as a finite float, else None: for messages, where the unknown is null."""
+    result = number(value)
+    return result if result is not None and math.isfinite(result) else None
+
+
+def whole(value: object) -> int | None:
+    """`value` as an int where it is one (``3`` or ``3.0``), else None."""
+    result = finite(value)
+    return int(result) if result is not None and result == int(result) else None
+
+
+def dumps(value: Any) -> str:
+    """Compact, strict JSON on one line; non-finite floats become the words of `carry`."""
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_sanitised(value), separators=(",", ":"), allow_nan=False)
+
+
+def _sanitised(value: Any) -> Any:
+    if isinstance(value, float):
+        return carry(value)
+    if isinstance(value, dict):
+        return {key: _sanitised(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_sanitised(item) for item in value]
+    return value
+
+
+def iso(seconds: float | None) -> str | None:
+    """Unix seconds as ISO 8601 in UTC with ``Z``, to the millisecond; None stays None."""
+    if seconds is None:
+        return None
+    try:
+        moment = datetime.fromtimestamp(seconds, timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return None
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,1 @@
+"""The server extension: wiring, handlers and streams. What is known of jobs lives in `jobs`."""

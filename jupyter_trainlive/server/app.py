@@ -1,0 +1,107 @@
+"""The server extension: wiring and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_data_dir
+from jupyter_server.extension.application import ExtensionApp
+from traitlets.traitlets import Bool, Float, Int, Unicode
+
+from ..jobs.manager import JobManager
+from ..jobs.submission import Defaults
+from ..kernels.launcher import Launcher
+from ..system import Sampler
+from .handlers import ROUTES
+from .local_access import LocalAccess
+from .streams import Streams
+
+_ACTIVITY_SECONDS = 60.0
+
+
+@dataclass
+class Services:
+    """What the handlers work with."""
+
+    manager: JobManager
+    streams: Streams
+    sampler: Sampler
+    access: LocalAccess
+
+
+class TrainLive(ExtensionApp):
+    """Runs training jobs and streams them."""
+
+    name = "jupyter_trainlive"
+    extension_url = "/trainlive"
+    load_other_extensions = True
+    file_url_prefix = "/trainlive"
+
+    jobs_dir = Unicode(help="The folder of all jobs.").tag(config=True)
+    progress_interval = Float(1.0, help="Seconds between two messages of the plain WebSocket dialect.").tag(config=True)
+    gauge_interval = Float(1.0, help="Seconds between two readings of GPUs, CPU and memory.").tag(config=True)
+    max_watchers = Int(10_000, help="How many WebSockets are served at a time.").tag(config=True)
+    default_kernel_name = Unicode("python3", help="The kernel of a job that names none.").tag(config=True)
+
+    _holds_sampler = Bool(False)
+
+    def _jobs_dir_default(self) -> str:
+        return str(Path(jupyter_data_dir()) / "trainlive" / "jobs")
+
+    classes = [JobManager, Launcher]  # noqa: RUF012 - traitlets reads it of the instance
+
+    def initialize_settings(self) -> None:
+        server = self.serverapp
+        assert server is not None
+        launcher = Launcher(parent=self, kernel_spec_manager=server.kernel_spec_manager)
+        defaults = Defaults(Path(server.root_dir), self.default_kernel_name, launcher.check)
+        sampler = Sampler.of_this_machine(interval_seconds=self.gauge_interval)
+        manager = JobManager(Path(self.jobs_dir).expanduser().absolute(), defaults, parent=self, launcher=launcher)
+        manager.on_activity = self._hold_sampler
+        streams = Streams(sampler, interval_seconds=self.progress_interval, max_watchers=self.max_watchers)
+        self.services = Services(manager, streams, sampler, LocalAccess(Path(server.runtime_dir)))
+        self.settings["trainlive"] = self.services
+
+    def initialize_handlers(self) -> None:
+        self.handlers.extend(ROUTES)
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        await self.services.manager.start()
+        try:
+            self.services.access.publish(url=serverapp.connection_url, root_dir=serverapp.root_dir)
+        except OSError as error:
+            self.log.warning("Kernels will not find this server by themselves: %s", error)
+        self._keeping_awake = asyncio.create_task(self._keep_awake())
+
+    async def stop_extension(self) -> None:
+        if hasattr(self, "_keeping_awake"):
+            self._keeping_awake.cancel()
+            self.services.access.withdraw()
+            self.services.streams.close()
+            await self.services.manager.stop()
+            await self.services.sampler.close()
+
+    def current_activity(self) -> dict[str, Any] | None:
+        """Guards a server that runs a job from shutting itself down when idle."""
+        active = self.services.manager.active
+        return {"jobs": active} if active else None
+
+    def _hold_sampler(self, active: int) -> None:
+        if bool(active) is not self._holds_sampler:
+            self._holds_sampler = bool(active)
+            if active:
+                self.services.sampler.acquire()
+            else:
+                self.services.sampler.release()
+
+    async def _keep_awake(self) -> None:
+        """Tell who culls idle servers that one with a running job is not idle."""
+        while True:
+            if self.services.manager.active:
+                now = datetime.datetime.now(datetime.timezone.utc)
+                self.settings["last_activity_times"]["jupyter_trainlive"] = now
+            await asyncio.sleep(_ACTIVITY_SECONDS)

@@ -1,0 +1,25 @@
+"""The routes under ``{base_url}trainlive/``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .jobs import CancelHandler, ExecuteHandler, JobHandler, JobsHandler, StatusHandler
+from .output import LogHandler, MetricsCsvHandler
+from .stream import TrainingSocket
+from .system import HelloHandler, SystemHandler
+
+_JOB = r"(?P<job_id>job_[0-9a-z]{12})"
+
+ROUTES: list[tuple[str, type[Any]]] = [
+    (r"/trainlive/api/hello", HelloHandler),
+    (r"/trainlive/api/system", SystemHandler),
+    (r"/trainlive/api/training/execute", ExecuteHandler),
+    (r"/trainlive/api/training/jobs", JobsHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}", JobHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/cancel", CancelHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/log", LogHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/metrics\.csv", MetricsCsvHandler),
+    (rf"/trainlive/api/training/status/{_JOB}", StatusHandler),
+    (rf"/trainlive/ws/training/{_JOB}", TrainingSocket),
+]

@@ -1,0 +1,115 @@
+"""Jobs: submit, list, look at one, cancel."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ...jobs.errors import InvalidRequest
+from ...jobs.tracker import Tracker
+from ...protocol.messages import job_view, message
+from ...protocol.states import Job, Status
+from ...protocol.values import carry
+from .base import ApiBase, allowed
+
+_LIMIT, _MOST = 50, 500
+
+
+class ExecuteHandler(ApiBase):
+    """``POST api/training/execute``: the recipe, by its parameters."""
+
+    @allowed("write")
+    async def post(self) -> None:
+        body = self.json_body()
+        if isinstance(body, dict) and "kind" in body:
+            raise InvalidRequest("kind", "is not a parameter here: this call runs the fine-tune recipe")
+        await submit(self, {"kind": "finetune", **body} if isinstance(body, dict) else body)
+
+
+class JobsHandler(ApiBase):
+    """``api/training/jobs``: all jobs, newest first, and new ones of any kind."""
+
+    # A panel that polls its list is no sign of a user at work.
+    _track_activity = False
+
+    @allowed("read")
+    async def get(self) -> None:
+        status = self.get_query_argument("status", None)
+        if status is not None and status not in [known.value for known in Status]:
+            raise InvalidRequest("status", f"must be one of: {', '.join(known.value for known in Status)}")
+        limit = self.whole_argument("limit", _LIMIT)
+        if not 1 <= limit <= _MOST:
+            raise InvalidRequest("limit", f"must be 1 to {_MOST}")
+        cursor = self.get_query_argument("cursor", None)
+        text = self.get_query_argument("q", "").casefold()
+        trackers = await self.services.manager.list()
+        if cursor is not None:
+            ids = [tracker.job_dir.job_id for tracker in trackers]
+            if cursor not in ids:
+                raise InvalidRequest("cursor", "is not one that this list gave; begin again without it")
+            trackers = trackers[ids.index(cursor) + 1 :]
+        found = [tracker for tracker in trackers if _matches(tracker.job, status, text)]
+        page = found[:limit]
+        more = len(found) > limit
+        self.answer(
+            {
+                "jobs": [job_view(tracker.job) for tracker in page],
+                "next_cursor": page[-1].job_dir.job_id if more else None,
+            }
+        )
+
+    @allowed("write")
+    async def post(self) -> None:
+        await submit(self, self.json_body())
+
+
+class JobHandler(ApiBase):
+    """``GET api/training/jobs/{id}``: all there is to say of one job."""
+
+    _track_activity = False
+
+    @allowed("read")
+    async def get(self, job_id: str) -> None:
+        self.answer(detailed(await self.services.manager.get(job_id)))
+
+
+class StatusHandler(ApiBase):
+    """``GET api/training/status/{id}``: the plain dialect's message, for pollers."""
+
+    _track_activity = False
+
+    @allowed("read")
+    async def get(self, job_id: str) -> None:
+        tracker = await self.services.manager.get(job_id)
+        utilization = self.services.streams.utilization()
+        self.answer(message(tracker.job, time.time(), gpu_utilization_percent=utilization))
+
+
+class CancelHandler(ApiBase):
+    """``POST api/training/jobs/{id}/cancel``"""
+
+    @allowed("write")
+    async def post(self, job_id: str) -> None:
+        self.answer(job_view(await self.services.manager.cancel(job_id)), status=202)
+
+
+async def submit(handler: ApiBase, request: Any) -> None:
+    """Submit and answer 201 with the job and its address."""
+    job = await handler.services.manager.submit(request)
+    address = f"{handler.base_url}trainlive/api/training/jobs/{job.job_id}"
+    handler.set_header("Location", address)
+    handler.answer(job_view(job), status=201)
+
+
+def detailed(tracker: Tracker) -> dict[str, Any]:
+    """One job with its series and its folder."""
+    series = [
+        {"name": name, "count": summary.count, "last": carry(summary.last)} for name, summary in tracker.series.items()
+    ]
+    return {**job_view(tracker.job), "series": series, "directory": str(tracker.job_dir.path)}
+
+
+def _matches(job: Job, status: str | None, text: str) -> bool:
+    if status is not None and job.status.value != status:
+        return False
+    return text in str(job.spec.get("name", "")).casefold() or text in job.job_id

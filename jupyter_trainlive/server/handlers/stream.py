@@ -1,0 +1,116 @@
+"""The WebSocket of one job, in either dialect."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+
+from jupyter_server.auth.decorator import ws_authenticated
+from jupyter_server.base.websocket import WebSocketMixin
+from jupyter_server.utils import ensure_async
+from tornado import web
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from ...jobs.errors import UnknownJob
+from .. import v1
+from ..streams import TooManyWatchers
+from .base import RESOURCE, Base
+
+#: Who has this much waiting is left out until it has read it.
+_PENDING_LIMIT_BYTES = 64 << 10
+#: Who reads nothing of what is waiting for so long is closed.
+_STALL_SECONDS = 30.0
+#: No client has this much to say.
+_MESSAGE_LIMIT_BYTES = 64 << 10
+
+
+class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
+    """``ws/training/{id}``: everything is looked up and allowed before the upgrade."""
+
+    _pending_bytes = 0
+    _moved_at = 0.0
+    _leave: Callable[[], None] | None = None
+    _session: v1.V1Session | None = None
+
+    @property
+    def max_message_size(self) -> int:
+        return _MESSAGE_LIMIT_BYTES
+
+    def get_compression_options(self) -> None:
+        """None: compressing costs each watcher memory and the server twice the time."""
+
+    @ws_authenticated
+    async def get(self, job_id: str) -> None:
+        if not await ensure_async(self.authorizer.is_authorized(self, self.current_user, "read", RESOURCE)):
+            raise web.HTTPError(403, "You may not watch this server's jobs.")
+        try:
+            self._tracker = await self.services.manager.get(job_id)
+            self.services.streams.check_room()
+        except UnknownJob as error:
+            raise web.HTTPError(404, str(error)) from None
+        except TooManyWatchers as error:
+            raise web.HTTPError(503, str(error)) from None
+        self._flushed = asyncio.Event()
+        await super().get(job_id)
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        return v1.NAME if v1.NAME in subprotocols else None
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        super().open(*args, **kwargs)
+        self._moved_at = time.monotonic()
+        if self.selected_subprotocol == v1.NAME:
+            self._session, self._leave = self.services.streams.watch_v1(self._tracker, self)
+        else:
+            self._leave = self.services.streams.watch_plain(self._tracker, self)
+
+    def on_message(self, message: str | bytes) -> None:
+        """The plain dialect has nothing to hear; in the other one the session listens."""
+        if self._session is not None:
+            self._session.receive(message)
+
+    def on_close(self) -> None:
+        super().on_close()
+        self._flushed.set()
+        if self._leave is not None:
+            leave, self._leave = self._leave, None
+            leave()
+
+    def send(self, text: str) -> bool:
+        """Send without waiting; False where the client is gone, or has too much waiting already."""
+        if self._pending_bytes > _PENDING_LIMIT_BYTES:
+            if time.monotonic() - self._moved_at > _STALL_SECONDS:
+                self.close(1013, "too slow")
+            return False
+        return self._write(text)
+
+    def end(self, text: str) -> None:
+        """The last message, then close with 1000."""
+        self._write(text)
+        self.close(1000, "complete")
+
+    async def drained(self) -> bool:
+        """Wait until the client has read everything; False where it is gone."""
+        while self._pending_bytes and self.ws_connection is not None:
+            self._flushed.clear()
+            await self._flushed.wait()
+        return self.ws_connection is not None
+
+    def _write(self, text: str) -> bool:
+        try:
+            written = asyncio.ensure_future(self.write_message(text))
+        except WebSocketClosedError:
+            return False
+        self._pending_bytes += len(text)
+        written.add_done_callback(partial(self._sent, len(text)))
+        return True
+
+    def _sent(self, size: int, written: asyncio.Future[None]) -> None:
+        self._pending_bytes -= size
+        self._moved_at = time.monotonic()
+        # A client that left is no error of ours: take the exception, so that nobody logs it.
+        if not written.cancelled():
+            written.exception()
+        self._flushed.set()

@@ -1,0 +1,108 @@
+"""All streams of a server: one per job and dialect while somebody watches, and the sampler held meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..jobs.tracker import Tracker
+from ..protocol.values import dumps
+from ..system import Sample, Sampler
+from .connections import Watcher
+from .plain import PlainStream
+from .v1 import Socket, V1Session, V1Stream
+
+
+@dataclass
+class _Streams:
+    plain: PlainStream
+    v1: V1Stream
+    watchers: int = 0
+
+
+class TooManyWatchers(Exception):
+    """The server serves as many watchers as it may."""
+
+
+class Streams:
+    """Connects watchers to the streams of their jobs."""
+
+    def __init__(self, sampler: Sampler, *, interval_seconds: float, max_watchers: int) -> None:
+        self._sampler = sampler
+        self._interval = interval_seconds
+        self._max_watchers = max_watchers
+        self._jobs: dict[str, _Streams] = {}
+        self._unsubscribe = sampler.subscribe(self._sampled)
+
+    @property
+    def count(self) -> int:
+        """How many watch, all jobs together."""
+        return sum(streams.watchers for streams in self._jobs.values())
+
+    def watch_plain(self, tracker: Tracker, watcher: Watcher) -> Callable[[], None]:
+        """Serve a client of the plain dialect until the returned function is called."""
+        streams = self._open(tracker)
+        streams.plain.connect(watcher)
+
+        def leave() -> None:
+            streams.plain.disconnect(watcher)
+            self._close(tracker, streams)
+
+        return leave
+
+    def watch_v1(self, tracker: Tracker, socket: Socket) -> tuple[V1Session, Callable[[], None]]:
+        """Serve a client of ``trainlive.v1`` until the returned function is called."""
+        streams = self._open(tracker)
+        session = V1Session(socket, streams.v1)
+        streams.v1.connect(session)
+        if self._sampler.latest is not None:
+            session.send(_gauges_frame(self._sampler.latest))
+
+        def leave() -> None:
+            session.close()
+            streams.v1.disconnect(session)
+            self._close(tracker, streams)
+
+        return session, leave
+
+    def check_room(self) -> None:
+        """Raise TooManyWatchers where no further one may connect."""
+        if self.count >= self._max_watchers:
+            raise TooManyWatchers(f"This server streams to {self._max_watchers} watchers already; try again later.")
+
+    def close(self) -> None:
+        self._unsubscribe()
+
+    def _open(self, tracker: Tracker) -> _Streams:
+        job_id = tracker.job_dir.job_id
+        streams = self._jobs.get(job_id)
+        if streams is None:
+            plain = PlainStream(tracker, self.utilization, self._interval)
+            streams = self._jobs[job_id] = _Streams(plain, V1Stream(tracker))
+            self._sampler.acquire()
+        streams.watchers += 1
+        return streams
+
+    def _close(self, tracker: Tracker, streams: _Streams) -> None:
+        streams.watchers -= 1
+        if not streams.watchers:
+            del self._jobs[tracker.job_dir.job_id]
+            self._sampler.release()
+
+    def utilization(self) -> float | None:
+        """The utilization of the busiest GPU in percent, if there is one."""
+        sample = self._sampler.latest
+        known = (
+            [gpu.utilization_percent for gpu in sample.gpus if gpu.utilization_percent is not None] if sample else []
+        )
+        return max(known, default=None)
+
+    def _sampled(self, sample: Sample) -> None:
+        if any(streams.v1.connections.count() for streams in self._jobs.values()):
+            frame = _gauges_frame(sample)
+            for streams in self._jobs.values():
+                streams.v1.gauges(frame)
+
+
+def _gauges_frame(sample: Sample) -> str:
+    return dumps({"type": "gauges", "system": sample.as_dict()})
