@@ -42,6 +42,7 @@ def read_access(file: Path) -> Access:
         access = Access(content["url"], content["root_dir"], content["pid"], content["secret"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file} is not a server's file: {error}") from error
-    if not isinstance(access.url, str) or not isinstance(access.secret, str) or type(access.pid) is not int:
+    texts = (access.url, access.root_dir, access.secret)
+    if not all(isinstance(text, str) for text in texts) or type(access.pid) is not int:
         raise ValueError(f"{file} is not a server's file")
     return access

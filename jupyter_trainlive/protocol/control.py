@@ -38,7 +38,10 @@ class ControlReader:
             return self._desired
         seen = (status.st_mtime_ns, status.st_ino)
         if seen != self._seen:
-            self._seen = seen
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                self._desired = Desired(json.loads(self._path.read_bytes())["desired"])
+            # Not seen as long as it can't be read: a wish must not be missed for want of a file descriptor.
+            with contextlib.suppress(OSError):
+                content = self._path.read_bytes()
+                self._seen = seen
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    self._desired = Desired(json.loads(content)["desired"])
         return self._desired

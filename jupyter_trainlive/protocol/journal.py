@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .values import dumps
+from .values import dumps, finite
 
 Record = dict[str, Any]
 
@@ -57,11 +59,19 @@ class JournalWriter:
         if self._torn:
             line = b"\n" + line
         written = os.write(self._file, line)
-        self._torn = written < len(line)
-        if self._torn:
-            raise OSError(f"only {written} of {len(line)} bytes of a journal record could be written")
+        if written < len(line):
+            self._take_back(written)
+            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes of a journal record could be written")
+        self._torn = False
         self._seq = seq
         return seq
+
+    def _take_back(self, written: int) -> None:
+        """Undo a write that stopped half-way: if only its line end is missing, a reader takes it for a record."""
+        self._torn = True
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            self._torn = _is_torn(self._file)
 
     def close(self) -> None:
         os.close(self._file)
@@ -83,10 +93,7 @@ def append_shared(path: Path, kind: str, clock: Callable[[], float] = time.time,
 
 def _end_of(file: int) -> tuple[int, bool]:
     """The last sequence number in an open journal, and whether its last line is torn."""
-    size = os.fstat(file).st_size
-    if size == 0:
-        return 0, False
-    torn = os.pread(file, 1, size - 1) != b"\n"
+    size, torn = os.fstat(file).st_size, _is_torn(file)
     length = 1 << 16
     while True:
         start = max(0, size - length)
@@ -101,6 +108,11 @@ def _end_of(file: int) -> tuple[int, bool]:
         length *= 8
 
 
+def _is_torn(file: int) -> bool:
+    size = os.fstat(file).st_size
+    return size > 0 and os.pread(file, 1, size - 1) != b"\n"
+
+
 def parse(line: bytes) -> Record | None:
     """One line as a record, or None where it is not one (torn, garbage, another version's)."""
     try:
@@ -112,6 +124,7 @@ def parse(line: bytes) -> Record | None:
         and isinstance(record.get("kind"), str)
         and type(record.get("seq")) is int
         and type(record.get("t")) in (int, float)
+        and finite(record["t"]) is not None
     ):
         return record
     return None

@@ -183,6 +183,8 @@ class Job:
         end = "before the training reported its end"
         if self.training.end == "completed":
             end = "after the training had completed"
+        elif self.training.started_at is None:
+            end = "before it began its work; its output may say why"
         if process.exit_signal is not None:
             return f"The training process was killed by {signal_name(process.exit_signal)} {end}."
         return f"The training process exited with status {process.exit_code} {end}."

@@ -1,0 +1,91 @@
+// What a page knows of one job: a fold over the frames it was sent.
+
+import { isEnded, type EndFrame, type Frame, type Job, type System } from "../wire/protocol";
+import { Series } from "./series";
+
+/** Readings kept for the gauges' short history. */
+export const HISTORY = 120;
+
+export class JobStore {
+  job: Job;
+  readonly series = new Map<string, Series>();
+  /** The machine's newest reading, and earlier ones, oldest first. A finished job has no more claim on them. */
+  system: System | null = null;
+  readonly history: System[] = [];
+  /** The seq of the last points frame taken in: where a broken connection resumes. */
+  points_seq = 0;
+  /** The server's clock minus this page's, in milliseconds. */
+  clock_skew_ms = 0;
+  private readonly listeners = new Set<() => void>();
+
+  constructor(job_id: string, name: string | null = null) {
+    this.job = { job_id, name };
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  apply(frame: Frame, now_ms: number): void {
+    switch (frame.type) {
+      case "hello": {
+        this.merge(frame.job);
+        const server_ms = Date.parse(frame.server_time ?? "");
+        if (Number.isFinite(server_ms)) this.clock_skew_ms = server_ms - now_ms;
+        break;
+      }
+      case "points":
+        // Sent again after a reconnection: already here.
+        if (frame.seq <= this.points_seq) return;
+        this.points_seq = frame.seq;
+        for (const [name, points] of Object.entries(frame.series)) this.seriesOf(name).append(points);
+        break;
+      case "state":
+        this.merge(frame.job);
+        break;
+      case "gauges":
+        if (isEnded(this.job)) return;
+        this.read(frame.system);
+        break;
+      case "end":
+        this.merge(closing(frame.message ?? {}));
+        break;
+    }
+    this.changed();
+  }
+
+  /** Takes in what REST answered about the job. */
+  merge(change: Partial<Job>): void {
+    this.job = { ...this.job, ...change, job_id: this.job.job_id };
+  }
+
+  changed(): void {
+    for (const listener of this.listeners) listener();
+  }
+
+  private seriesOf(name: string): Series {
+    let series = this.series.get(name);
+    if (!series) this.series.set(name, (series = new Series(name)));
+    return series;
+  }
+
+  private read(system: System): void {
+    this.system = system;
+    keepReading(this.history, system);
+  }
+}
+
+/** Adds a reading to a short history. One that brings its own past, which ends with itself, replaces all of it. */
+export function keepReading(history: System[], system: System): void {
+  if (system.history?.length) history.splice(0, history.length, ...system.history);
+  else history.push(system);
+  if (history.length > HISTORY) history.splice(0, history.length - HISTORY);
+}
+
+/** The closing message says again how it ended; its nulls (a failure has no final loss) must not erase what is known. */
+function closing(message: NonNullable<EndFrame["message"]>): Partial<Job> {
+  const { status, error, hint, final_loss, eval_loss, progress, completed_at } = message;
+  const said = { status, error, hint, final_loss, eval_loss, progress, ended_at: completed_at };
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value != null));
+}

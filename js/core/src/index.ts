@@ -1,0 +1,11 @@
+// What the widget and the JupyterLab extension build on.
+
+export { gigabytes, duration, metric, percent, count, UNKNOWN } from "./data/format";
+export { keepReading } from "./data/store";
+export { gaugePanel } from "./view/gauges";
+export { h, setAttribute, setShown, setText } from "./view/dom";
+export { mountJob } from "./view/job";
+export { phaseText } from "./view/facts";
+export { statusBadge } from "./view/status";
+export { isEnded, type Job, type System } from "./wire/protocol";
+export { ServerError, getSystem, listJobs, pageServer, type Server } from "./wire/server";

@@ -1,0 +1,103 @@
+// The view of one job, the same in a notebook's cell and in a JupyterLab tab.
+
+import { cancelJob, type Server } from "../wire/server";
+import { watchJob } from "../wire/shared";
+import { isEnded } from "../wire/protocol";
+import { charts } from "./charts";
+import { h, setAttribute, setShown, setText } from "./dom";
+import { facts, progressBar } from "./facts";
+import { gaugePanel } from "./gauges";
+import { header } from "./header";
+import { outcome } from "./outcome";
+import { painter } from "./painter";
+import { statusWord } from "./status";
+import { colorsOf, onThemeChange } from "./theme";
+
+export interface JobViewOptions {
+  server: Server;
+  job_id: string;
+  /** Shown until the server says the name itself. */
+  name: string | null;
+  signal: AbortSignal;
+}
+
+const TICK_MS = 1_000;
+
+/** Puts a live view of the job into `host`, until `signal` aborts. */
+export function mountJob(host: HTMLElement, { server, job_id, name, signal }: JobViewOptions): void {
+  const channel = watchJob(server, job_id, name, signal);
+  const { store } = channel;
+  // The attribute keeps Jupyter's single-key shortcuts from acting on keys pressed on our buttons.
+  const section = h("section", { class: "tl", tabindex: -1, "data-lm-suppress-shortcuts": "true" });
+  const head = header(channel, () => cancelJob(server, job_id));
+  const bar = progressBar(store);
+  const row = facts(store);
+  const why = outcome(store);
+  const color = colorsOf(section);
+  const curves = charts(store, color, signal);
+  const gauges = gaugePanel("job");
+  const aside = h("aside", { "aria-label": "Machine" }, gauges.element);
+  const body = h("div", { class: "tl-body" }, curves.main, aside, curves.small);
+  const trouble = h("p", { class: "tl-trouble" });
+  // Only changes of state are spoken; numbers that change every second would never let a screen reader finish.
+  const spoken = h("div", { class: "tl-sr", role: "status" });
+  const card = h("div", { class: "tl-card" }, head.element, bar.element, row.element, why.element, trouble, body, spoken);
+  section.append(card);
+  host.append(section);
+
+  let status: string | null | undefined;
+  const draw = (): void => {
+    const now = Date.now();
+    const { job } = store;
+    const ended = isEnded(job);
+    const trouble_text = troubleText(channel.live);
+    for (const part of [head, bar, row, why]) part.update(now);
+    setText(trouble, trouble_text ?? "");
+    setShown(trouble, trouble_text !== null);
+    gauges.update(store.system, store.history);
+    // A finished job has no claim on the machine; one seen ending keeps its last readings, so that nothing jumps.
+    const gpus = store.system?.gpus?.length ?? 0;
+    setAttribute(body, "data-gauges", ended && !store.system ? "none" : gpus > 1 ? "below" : "beside");
+    setAttribute(aside, "data-past", ended ? "" : null);
+    const known = trouble_text === null || store.series.size > 0;
+    const curveless = ended && store.series.size === 0;
+    setShown(body, known && !curveless);
+    setShown(row.element, known);
+    curves.update();
+    setAttribute(section, "aria-label", `Training job ${job.name || job_id}`);
+    setAttribute(section, "data-points", String(curves.points));
+    if (status !== undefined && status !== job.status) setText(spoken, `${job.name || job_id}: ${statusWord(job)}`);
+    if (job.status != null) status = job.status;
+  };
+
+  const paint = painter(section, draw, signal);
+  // Styles, tests and other extensions may read the state off the element, on screen or not.
+  const request = (): void => {
+    setAttribute(section, "data-status", store.job.status ?? "");
+    setAttribute(section, "data-live", isEnded(store.job) && channel.live === "live" ? "ended" : channel.live);
+    paint();
+  };
+  const undo = [store.subscribe(request), channel.subscribe(request)];
+  // Durations and ages grow by themselves, until the end.
+  const ticking = setInterval(() => {
+    if (!isEnded(store.job)) paint();
+  }, TICK_MS);
+  onThemeChange(() => curves.recolor(), signal);
+  signal.addEventListener(
+    "abort",
+    () => {
+      clearInterval(ticking);
+      for (const stop of undo) stop();
+      section.remove();
+    },
+    { once: true },
+  );
+  request();
+  draw();
+}
+
+function troubleText(live: string): string | null {
+  if (live === "missing") return "This server does not know the job. It may have been deleted, or it ran on another server.";
+  if (live === "forbidden") return "You are not signed in to this server, or may not watch this job. Sign in, and come back to this page.";
+  return null;
+}

@@ -1,0 +1,142 @@
+// The words of the wire: jobs, machine readings and the frames of the `trainlive.v1` subprotocol.
+
+export const SUBPROTOCOL = "trainlive.v1";
+
+export type Status =
+  | "queued"
+  | "starting"
+  | "running"
+  | "paused"
+  | "pausing"
+  | "cancelling"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "interrupted";
+
+const ENDS: readonly string[] = ["completed", "failed", "cancelled", "interrupted"];
+
+/** What the server says of a job. Everything but the id may be unknown (null, or not there yet). */
+export interface Job {
+  job_id: string;
+  name?: string | null;
+  kind?: string | null;
+  status?: Status | null;
+  /** What a running job is doing: "loading model", "training", "evaluating"… */
+  phase?: string | null;
+  /** Percent, 0–100. */
+  progress?: number | null;
+  current_epoch?: number | null;
+  total_epochs?: number | null;
+  current_step?: number | null;
+  total_steps?: number | null;
+  loss?: number | null;
+  eval_loss?: number | null;
+  final_loss?: number | null;
+  learning_rate?: number | null;
+  grad_norm?: number | null;
+  samples_per_second?: number | null;
+  step_time_seconds?: number | null;
+  eta_seconds?: number | null;
+  gpu_memory_allocated_gb?: number | null;
+  submitted_at?: string | null;
+  started_at?: string | null;
+  ended_at?: string | null;
+  error?: string | null;
+  hint?: string | null;
+  traceback?: string | null;
+  exit?: { code?: number | null; signal?: number | string | null } | null;
+}
+
+export interface Gpu {
+  index: number;
+  uuid?: string | null;
+  name?: string | null;
+  utilization_percent?: number | null;
+  memory_used_gb?: number | null;
+  memory_total_gb?: number | null;
+  temperature_celsius?: number | null;
+  power_watts?: number | null;
+  power_limit_watts?: number | null;
+}
+
+export interface Host {
+  cpu_percent?: number | null;
+  cpu_count?: number | null;
+  memory_used_gb?: number | null;
+  memory_total_gb?: number | null;
+}
+
+/** One reading of the machine; `history` holds earlier ones, oldest first. */
+export interface System {
+  time?: string | null;
+  gpus?: Gpu[] | null;
+  host?: Host | null;
+  history?: System[] | null;
+}
+
+/** JSON has no NaN and no infinities, so the wire spells them out. */
+export type WireNumber = number | "nan" | "inf" | "-inf" | null;
+
+export interface SeriesPoints {
+  step: number[];
+  time: number[];
+  value: WireNumber[];
+}
+
+export interface HelloFrame {
+  type: "hello";
+  seq: number;
+  job: Job;
+  series?: { name: string; count: number; last?: WireNumber }[];
+  server_time?: string;
+}
+export interface PointsFrame {
+  type: "points";
+  seq: number;
+  series: Record<string, SeriesPoints>;
+}
+export interface StateFrame {
+  type: "state";
+  seq: number;
+  job: Partial<Job>;
+}
+export interface GaugesFrame {
+  type: "gauges";
+  system: System;
+}
+export interface EndFrame {
+  type: "end";
+  seq: number;
+  message?: Partial<Job> & { completed_at?: string | null };
+}
+
+export type Frame = HelloFrame | PointsFrame | StateFrame | GaugesFrame | EndFrame;
+
+const FRAME_TYPES: readonly string[] = ["hello", "points", "state", "gauges", "end"];
+
+/** The frame in a text message, or null for what this version does not know: newer servers may say more. */
+export function parseFrame(text: unknown): Frame | null {
+  if (typeof text !== "string") return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof value !== "object" || value === null || !("type" in value)) return null;
+  return FRAME_TYPES.includes(String(value.type)) ? (value as Frame) : null;
+}
+
+export function subscribeMessage(since: number): string {
+  return JSON.stringify({ type: "subscribe", since, series: "*", log: false });
+}
+
+export function isEnded(job: { status?: string | null }): boolean {
+  return ENDS.includes(job.status ?? "");
+}
+
+/** Whether a cancel request would mean anything to the server now. */
+export function isCancellable(job: { status?: string | null }): boolean {
+  return job.status != null && job.status !== "cancelling" && !isEnded(job);
+}

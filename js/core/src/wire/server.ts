@@ -1,0 +1,99 @@
+// The server as the front end sees it: requests and sockets under `trainlive/`, and the one found from a Jupyter page.
+
+import type { Job, System } from "./protocol";
+
+/** Whoever hosts the front end provides this: a page by its cookies, JupyterLab by its server settings. */
+export interface Server {
+  /** Tells servers apart, so that views of one job on one server share a connection. */
+  readonly key: string;
+  /** `path` is relative to `trainlive/`. */
+  request(path: string, init?: RequestInit): Promise<Response>;
+  socket(path: string, protocol: string): WebSocket;
+}
+
+/** An answer other than success; `reason` is the server's own word for it. */
+export class ServerError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly reason: string | null = null,
+  ) {
+    super(message);
+    this.name = "ServerError";
+  }
+}
+
+async function json<T>(response: Response): Promise<T> {
+  if (response.ok) return (await response.json()) as T;
+  let message = `The server answered ${response.status}.`;
+  let reason: string | null = null;
+  try {
+    const body = (await response.json()) as { message?: unknown; reason?: unknown };
+    if (typeof body.message === "string" && body.message) message = body.message;
+    if (typeof body.reason === "string") reason = body.reason;
+  } catch {
+    // A proxy's error page is not JSON; the status says what is known.
+  }
+  throw new ServerError(response.status, message, reason);
+}
+
+const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
+
+export async function getJob(server: Server, job_id: string): Promise<Job> {
+  return json<Job>(await server.request(jobPath(job_id)));
+}
+
+export async function listJobs(server: Server): Promise<Job[]> {
+  return (await json<{ jobs: Job[] }>(await server.request("api/training/jobs"))).jobs;
+}
+
+export async function cancelJob(server: Server, job_id: string): Promise<Job> {
+  return json<Job>(await server.request(`${jobPath(job_id)}/cancel`, { method: "POST" }));
+}
+
+export async function getSystem(server: Server): Promise<System> {
+  return json<System>(await server.request("api/system"));
+}
+
+/** With a Hub there may be two `_xsrf` cookies, one for `/` and one for the server's path; the last is the server's. */
+export function xsrfToken(cookie: string): string | null {
+  const all = cookie.split(";").map((part) => part.trim());
+  const last = all.filter((part) => part.startsWith("_xsrf=")).pop();
+  return last === undefined ? null : decodeURIComponent(last.slice("_xsrf=".length));
+}
+
+/** What a Jupyter page says about its server, or null on any other page. */
+export function pageBaseUrl(page: Document): { base: string; ws: string } | null {
+  const text = page.getElementById("jupyter-config-data")?.textContent;
+  if (!text) return null;
+  try {
+    const config = JSON.parse(text) as { baseUrl?: unknown; wsUrl?: unknown };
+    if (typeof config.baseUrl !== "string") return null;
+    return { base: config.baseUrl, ws: typeof config.wsUrl === "string" ? config.wsUrl : "" };
+  } catch {
+    return null;
+  }
+}
+
+/** The Jupyter server behind this page, reached with the page's own cookies; null where the page is not Jupyter's. */
+export function pageServer(page: Document, location: Location, server_path: string): Server | null {
+  const config = pageBaseUrl(page);
+  if (!config) return null;
+  const slash = (path: string): string => (path.endsWith("/") ? path : `${path}/`);
+  const base = new URL(slash(server_path || config.base), location.href);
+  // The path came with the notebook, and a notebook may come from anyone: never send it our cookies elsewhere.
+  if (base.origin !== new URL(location.href).origin) return null;
+  const root = new URL("trainlive/", base);
+  const wsRoot = config.ws && !server_path ? new URL("trainlive/", slash(config.ws)) : new URL(root);
+  wsRoot.protocol = wsRoot.protocol.replace("http", "ws");
+  return {
+    key: root.href,
+    request(path, init = {}) {
+      const headers = new Headers(init.headers);
+      const token = xsrfToken(page.cookie);
+      if (token !== null) headers.set("X-XSRFToken", token);
+      return fetch(new URL(path, root), { credentials: "same-origin", cache: "no-store", ...init, headers });
+    },
+    socket: (path, protocol) => new WebSocket(new URL(path, wsRoot), protocol),
+  };
+}

@@ -1,0 +1,168 @@
+// The reconnect machine, alone and driving a fake socket with a fake clock.
+import { describe, expect, test } from "vitest";
+import { JobStore } from "../src/data/store";
+import { JobChannel, type Surroundings } from "../src/wire/channel";
+import { IDLE, LONGEST_DELAY_MS, advance, backoff, type ConnectionEvent, type ConnectionState } from "../src/wire/connection";
+import type { LinkHandlers, Transport } from "../src/wire/transport";
+
+function after(...events: ConnectionEvent[]): ConnectionState {
+  return events.reduce((state, event) => advance(state, event, 1)[0], IDLE);
+}
+
+describe("the machine", () => {
+  test("waits longer after each failure, never longer than the cap, and never all pages at once", () => {
+    const waits = [0, 1, 2, 3, 4, 5, 60].map((attempt) => backoff(attempt, 1));
+    expect(waits).toEqual([500, 1000, 2000, 4000, 8000, LONGEST_DELAY_MS, LONGEST_DELAY_MS]);
+    expect(backoff(3, 0)).toBe(2000);
+  });
+
+  test("a refusal before hello is asked about, a break after it is not", () => {
+    expect(advance(after({ type: "start" }), { type: "closed" }, 1)[1]).toEqual([{ do: "ask" }]);
+    const [state, actions] = advance(after({ type: "start" }, { type: "hello" }), { type: "closed" }, 1);
+    expect(state.live).toBe("reconnecting");
+    expect(actions).toEqual([{ do: "wait", ms: 500 }]);
+  });
+
+  test("an unknown job is not tried again", () => {
+    const state = after({ type: "start" }, { type: "closed" }, { type: "answer", reason: "missing" });
+    expect(state.live).toBe("missing");
+    expect(advance(state, { type: "wake", silent_ms: 0 }, 1)).toEqual([state, []]);
+  });
+
+  test("signed out is tried again when the user comes back to the page", () => {
+    const state = after({ type: "start" }, { type: "closed" }, { type: "answer", reason: "forbidden" });
+    expect(advance(state, { type: "timer" }, 1)[1]).toEqual([]);
+    expect(advance(state, { type: "wake", silent_ms: 0 }, 1)[1]).toEqual([{ do: "open" }]);
+  });
+
+  test("hello forgets earlier failures", () => {
+    const broken: ConnectionEvent[] = [{ type: "closed" }, { type: "answer", reason: "away" }, { type: "timer" }];
+    const state = after({ type: "start" }, ...broken, ...broken);
+    expect(state.attempt).toBe(2);
+    expect(advance(state, { type: "hello" }, 1)[0].attempt).toBe(0);
+  });
+
+  test("a socket silent since before a sleep is replaced, a lively one kept", () => {
+    const live = after({ type: "start" }, { type: "hello" });
+    expect(advance(live, { type: "wake", silent_ms: 1_000 }, 1)[1]).toEqual([]);
+    expect(advance(live, { type: "wake", silent_ms: 60_000 }, 1)[1]).toEqual([{ do: "drop" }, { do: "open" }]);
+  });
+
+  test("after the end nothing starts it again", () => {
+    const ended = after({ type: "start" }, { type: "hello" }, { type: "end" });
+    const events: ConnectionEvent[] = [{ type: "closed" }, { type: "timer" }, { type: "wake", silent_ms: 1e9 }, { type: "start" }];
+    for (const event of events) expect(advance(ended, event, 1)).toEqual([ended, []]);
+  });
+});
+
+class FakeWorld implements Surroundings, Transport {
+  time = 0;
+  wake = (): void => {};
+  timers: { at: number; task: () => void }[] = [];
+  links: { handlers: LinkHandlers; sent: string[]; dropped: boolean }[] = [];
+  reason: "exists" | "missing" | "forbidden" | "away" = "away";
+
+  now = (): number => this.time;
+  random = (): number => 1;
+  after(ms: number, task: () => void): () => void {
+    const timer = { at: this.time + ms, task };
+    this.timers.push(timer);
+    return () => (this.timers = this.timers.filter((other) => other !== timer));
+  }
+  onWake(woken: () => void): () => void {
+    this.wake = woken;
+    return () => (this.wake = () => {});
+  }
+  open(_job_id: string, handlers: LinkHandlers): { send(text: string): void; drop(): void } {
+    const link = { handlers, sent: [] as string[], dropped: false };
+    this.links.push(link);
+    return { send: (text) => link.sent.push(text), drop: () => (link.dropped = true) };
+  }
+  ask = async (): Promise<typeof this.reason> => this.reason;
+
+  pass(ms: number): void {
+    this.time += ms;
+    const due = this.timers.filter((timer) => timer.at <= this.time);
+    this.timers = this.timers.filter((timer) => timer.at > this.time);
+    for (const timer of due) timer.task();
+  }
+  say(frame: object): void {
+    this.last.handlers.message(JSON.stringify(frame));
+  }
+  get last(): (typeof this.links)[number] {
+    return this.links[this.links.length - 1]!;
+  }
+}
+
+function watching(): { world: FakeWorld; store: JobStore; channel: JobChannel } {
+  const world = new FakeWorld();
+  const store = new JobStore("job_1");
+  const channel = new JobChannel(store, world, world);
+  channel.start();
+  return { world, store, channel };
+}
+
+const hello = { type: "hello", seq: 9, job: { job_id: "job_1", status: "running" }, series: [] };
+const points = (seq: number, step: number): object => ({ type: "points", seq, series: { loss: { step: [step], time: [step], value: [1] } } });
+
+describe("the channel", () => {
+  test("a broken connection resumes after the last points it had", () => {
+    const { world, store, channel } = watching();
+    world.say(hello);
+    expect(world.last.sent.map((text) => JSON.parse(text).since)).toEqual([0]);
+    world.say(points(7, 1));
+    world.last.handlers.closed();
+    expect(channel.live).toBe("reconnecting");
+    world.pass(499);
+    expect(world.links).toHaveLength(1);
+    world.pass(1);
+    expect(world.links).toHaveLength(2);
+    world.say(hello);
+    expect(JSON.parse(world.last.sent[0]!)).toEqual({ type: "subscribe", since: 7, series: "*", log: false });
+    world.say(points(7, 1));
+    world.say(points(8, 2));
+    expect(store.series.get("loss")!.steps).toEqual([1, 2]);
+    expect(channel.live).toBe("live");
+  });
+
+  test("coming back online does not wait for the timer, and the timer does not open a second socket", () => {
+    const { world } = watching();
+    world.say(hello);
+    world.last.handlers.closed();
+    world.wake();
+    expect(world.links).toHaveLength(2);
+    world.pass(60_000);
+    expect(world.links).toHaveLength(2);
+  });
+
+  test("the end closes for good", () => {
+    const { world, store, channel } = watching();
+    world.say(hello);
+    world.say({ type: "end", seq: 10, message: { status: "completed", final_loss: 1.2, error: null } });
+    expect(world.last.dropped).toBe(true);
+    expect(channel.live).toBe("ended");
+    expect(store.job).toMatchObject({ status: "completed", final_loss: 1.2 });
+    world.wake();
+    world.pass(60_000);
+    expect(world.links).toHaveLength(1);
+  });
+
+  test("an unknown job is said to be missing", async () => {
+    const { world, channel } = watching();
+    world.reason = "missing";
+    world.last.handlers.closed();
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(channel.live).toBe("missing");
+    expect(world.timers).toHaveLength(0);
+  });
+
+  test("rubbish and frames from a newer server change nothing", () => {
+    const { world, store, channel } = watching();
+    world.say(hello);
+    const before = { ...store.job };
+    for (const text of ["", "{", "null", "[]", '"hello"', '{"type":"window","buckets":[]}', new ArrayBuffer(2)]) world.last.handlers.message(text);
+    expect(store.job).toEqual(before);
+    expect(channel.live).toBe("live");
+  });
+});

@@ -1,0 +1,20 @@
+// The server as JupyterLab knows it: its URL, token and fetch, so that a Lab on another origin works too.
+
+import { URLExt } from "@jupyterlab/coreutils";
+import { ServerConnection } from "@jupyterlab/services";
+import type { Server } from "@jupyter-trainlive/core";
+
+export function labServer(settings: ServerConnection.ISettings): Server {
+  const root = URLExt.join(settings.baseUrl, "trainlive");
+  return {
+    key: `${root}/`,
+    request: (path, init = {}) =>
+      ServerConnection.makeRequest(`${root}/${path}`, { cache: "no-store", ...init }, settings),
+    socket(path, protocol) {
+      const url = new URL(`${URLExt.join(settings.wsUrl, "trainlive")}/${path}`);
+      // A browser's socket cannot carry an Authorization header.
+      if (settings.appendToken && settings.token) url.searchParams.set("token", settings.token);
+      return new settings.WebSocket(url, protocol);
+    },
+  };
+}

@@ -1,0 +1,4 @@
+// Unit tests: pure parts run in plain Node, a file that needs a page asks for happy-dom in its first line.
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({ test: { include: ["*/tests/**/*.test.ts"] } });

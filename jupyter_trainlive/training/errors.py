@@ -1,0 +1,93 @@
+"""What went wrong in words for the person who started the job, and what it is recorded as."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from dataclasses import dataclass
+from types import TracebackType
+
+from ..protocol.dataset import DatasetError
+from ..protocol.parameters import ParameterError
+from .control import Cancelled
+
+ERROR_LIMIT = 500
+TRACEBACK_LIMIT_BYTES = 64 * 1024
+
+
+class RecipeError(Exception):
+    """A reason in one line why a recipe can't go on, and in `hint` what to do about it."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class End:
+    """How some work ended, as the `end` record tells it."""
+
+    status: str
+    error: str | None = None
+    hint: str | None = None
+    traceback: str | None = None
+
+
+def end_of(error: BaseException | None, *, cancelled: bool, hidden: tuple[str, ...] = ()) -> End:
+    """The end of work that raised `error` (None: it returned), `cancelled` telling whether that was wished.
+
+    Frames of files whose path begins with one of `hidden` are left out where they only lead to the user's.
+    """
+    if error is None:
+        return End("cancelled" if cancelled else "completed")
+    if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError, Cancelled)):
+        return End("cancelled") if cancelled else End("failed", "Interrupted")
+    if isinstance(error, SystemExit):
+        return _end_of_exit(error)
+    if isinstance(error, (RecipeError, DatasetError, ParameterError)):
+        # Meant to be read as it is; a traceback of ours would only stand in the way.
+        return End("failed", _one_line(str(error)), getattr(error, "hint", None))
+    text = _one_line(f"{type(error).__name__}: {_first_line(error)}".removesuffix(": "))
+    return End("failed", text, traceback=format_traceback(error, hidden))
+
+
+def _end_of_exit(error: SystemExit) -> End:
+    if error.code is None or error.code == 0:
+        return End("completed")
+    return End("failed", _one_line(f"SystemExit: {error.code}"))
+
+
+def _first_line(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - somebody's __str__
+        return ""
+    lines = text.strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= ERROR_LIMIT else line[: ERROR_LIMIT - 1] + "…"
+
+
+def format_traceback(error: BaseException, hidden: tuple[str, ...] = ()) -> str:
+    """The traceback as plain text, its beginning and end kept where it is very long."""
+    try:
+        text = "".join(traceback.format_exception(type(error), error, _shown_frames(error, hidden)))
+    except Exception as failure:  # noqa: BLE001 - somebody's __str__ or __repr__
+        text = f"{type(error).__name__} (whose traceback can't be shown: {type(failure).__name__})\n"
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= TRACEBACK_LIMIT_BYTES:
+        return data.decode()
+    half = TRACEBACK_LIMIT_BYTES // 2 - 20
+    return f"{data[:half].decode(errors='ignore')}\n…\n{data[-half:].decode(errors='ignore')}"
+
+
+def _shown_frames(error: BaseException, hidden: tuple[str, ...]) -> TracebackType | None:
+    """The traceback from its first frame that is not hidden; all of it where every frame is."""
+    at = error.__traceback__
+    while at is not None and at.tb_frame.f_code.co_filename.startswith(hidden):
+        at = at.tb_next
+    # A syntax error tells its place by itself; it happens in the compiler, not in the user's frames.
+    return at if at is not None or isinstance(error, SyntaxError) else error.__traceback__

@@ -1,0 +1,1 @@
+"""Recipes: whole trainings that only need parameters."""
