@@ -25,6 +25,10 @@ class FrontEndHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the widget and the lab extension unless these very sources were built already."""
+        if self.target_name == "wheel" and version == "standard":
+            # `jupyter trainlive demo` runs it; an editable install finds it where it is.
+            notebook = Path(self.root, "notebooks", "quickstart.ipynb")
+            build_data["force_include"][str(notebook)] = "jupyter_trainlive/notebook/quickstart.ipynb"
         js = Path(self.root, "js")
         built = Path(self.root, "jupyter_trainlive", "notebook", "static")
         stamp = built / ".sources"

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client import Job, finetune, get, jobs, launch
+    from .training.example import example
     from .training.log import log
     from .training.transformers_callback import TrainLiveCallback
 
 __version__ = "0.1.0"
 
-__all__ = ["Job", "TrainLiveCallback", "__version__", "finetune", "get", "jobs", "launch", "log"]
+__all__ = ["Job", "TrainLiveCallback", "__version__", "example", "finetune", "get", "jobs", "launch", "log"]
 
 _HOMES = {
     "Job": "client",
+    "example": "training.example",
     "finetune": "client",
     "get": "client",
     "jobs": "client",

@@ -72,9 +72,11 @@ def serve(
     home: Path,
     *arguments: str,
     module: str = "jupyter_server",
+    python: str = sys.executable,
     env: Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
     base_url: str = "/user/a%40b/",
+    port: int = 0,
 ) -> Iterator[RealServer]:
     """Start a server on a free port and stop it at the end; the jobs it started run on."""
     home.mkdir(parents=True, exist_ok=True)
@@ -93,8 +95,8 @@ def serve(
     }
     environment = {name: value for name, value in environment.items() if value}
     command = [
-        *(sys.executable, "-m", module, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
-        *("--ServerApp.port=0", f"--ServerApp.base_url={base_url}", f"--ServerApp.root_dir={root}"),
+        *(python, "-m", module, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
+        *(f"--ServerApp.port={port}", f"--ServerApp.base_url={base_url}", f"--ServerApp.root_dir={root}"),
         *(f"--TrainLive.jobs_dir={home / 'jobs'}", *arguments),
     ]
     with (home / "server.log").open("ab") as output:

@@ -149,9 +149,7 @@ def _object(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         if text.strip() in ("[", "{"):
             _bad_layout("begins JSON that goes over several lines")
-        where = (
-            f" ({error.msg} at character {error.pos + 1})" if isinstance(error, json.JSONDecodeError) else ""
-        )
+        where = f" ({error.msg} at character {error.pos + 1})" if isinstance(error, json.JSONDecodeError) else ""
         raise _Bad(f"is not JSON{where}: {_quote(text)}") from None
     if isinstance(row, list):
         _bad_layout("holds a JSON list")

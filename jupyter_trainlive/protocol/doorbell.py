@@ -41,18 +41,22 @@ class Doorbell:
     """The ringing side, inside a job."""
 
     def __init__(self, jobs_dir: Path, job_id: str) -> None:
-        self._jobs_dir = jobs_dir
         self._message = job_id.encode()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
+        self._held = contextlib.ExitStack()
+        self._address = ""
+        with contextlib.suppress(OSError):
+            self._address = self._held.enter_context(_address(jobs_dir))
 
     def ring(self) -> None:
         """Say that something is new; never blocks, never fails."""
-        with contextlib.suppress(OSError), _address(self._jobs_dir) as address:
-            self._socket.sendto(self._message, address)
+        with contextlib.suppress(OSError):
+            self._socket.sendto(self._message, self._address)
 
     def close(self) -> None:
         self._socket.close()
+        self._held.close()
 
 
 def listen(jobs_dir: Path) -> socket.socket:

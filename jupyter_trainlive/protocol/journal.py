@@ -58,12 +58,18 @@ class JournalWriter:
         line = dumps({"seq": seq, "t": self._clock(), "kind": kind, **values}).encode() + b"\n"
         if self._torn:
             line = b"\n" + line
-        written = os.write(self._file, line)
+        # Counted first: an interrupt right behind the write must not give the number to a second record.
+        self._seq = seq
+        try:
+            written = os.write(self._file, line)
+        except OSError:
+            self._seq -= 1
+            raise
         if written < len(line):
+            self._seq -= 1
             self._take_back(written)
             raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes of a journal record could be written")
         self._torn = False
-        self._seq = seq
         return seq
 
     def _take_back(self, written: int) -> None:

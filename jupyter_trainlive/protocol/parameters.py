@@ -121,9 +121,7 @@ def _steps(least: int) -> Callable[[object], int | float]:
             return number
         if number < least or number != int(number) or number > _INT_LIMIT:
             share = "a share of them between 0 and 1"
-            raise ValueError(
-                f"must be a whole number of steps from {least} on, or {share}, but is {number:g}"
-            )
+            raise ValueError(f"must be a whole number of steps from {least} on, or {share}, but is {number:g}")
         return int(number)
 
     return check
@@ -221,13 +219,9 @@ def _check_together(values: dict[str, Any], given: dict[str, Any]) -> None:
     if strategy is None:
         strategy = "steps" if steps is not None else "epoch" if values["eval_split"] else "no"
     if strategy == "steps" and steps is None:
-        raise ParameterError(
-            "eval_steps", 'is missing; give the steps between evaluations, or eval_strategy "epoch"'
-        )
+        raise ParameterError("eval_steps", 'is missing; give the steps between evaluations, or eval_strategy "epoch"')
     if strategy != "steps" and steps is not None:
-        raise ParameterError(
-            "eval_steps", f'has no use with eval_strategy "{strategy}"; remove one, or set "steps"'
-        )
+        raise ParameterError("eval_steps", f'has no use with eval_strategy "{strategy}"; remove one, or set "steps"')
     saving = values["save_strategy"]
     if saving == "steps":
         values["save_steps"] = values["save_steps"] or 500

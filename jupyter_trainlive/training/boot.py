@@ -75,7 +75,6 @@ def _work(job_dir: JobDir, recorder: Recorder) -> asyncio.Task[BaseException | N
         finetune.run(spec.get("parameters"), job_dir, recorder)
         return None
     if kind == "code":
-        recorder.phase("running")
         return cell.run(_text(spec, "code"))
     raise ValueError(f"this version of jupyter_trainlive can't run jobs of kind {kind!r}")
 

@@ -45,10 +45,13 @@ def make_model(folder: Path, hidden: int = 64) -> Path:
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers.utils import logging
 
+    # A bar for a file of two megabytes only stands in the way of what the notebook is about.
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator(paragraphs(), vocab_size=_VOCABULARY, special_tokens=[_END], show_progress=False)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token=_END)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token=_END)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(folder)
 
     torch.manual_seed(0)

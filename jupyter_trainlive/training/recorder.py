@@ -118,9 +118,7 @@ class Recorder:
         """A result is complete at `path`, relative to the job's directory."""
         self._record("artifact", {"path": path})
 
-    def end(
-        self, status: str, error: str | None = None, hint: str | None = None, traceback: str | None = None
-    ) -> None:
+    def end(self, status: str, error: str | None = None, hint: str | None = None, traceback: str | None = None) -> None:
         """How the work ended: ``completed``, ``failed`` or ``cancelled``; only the first call counts."""
         with self._lock:
             if self._ended:
@@ -202,9 +200,7 @@ def _number(key: object, value: object) -> float | int:
         try:
             value = value.item()
         except (ValueError, RuntimeError, TypeError):
-            raise TypeError(
-                f"{key!r} must be one number, but this {type(value).__name__} holds several"
-            ) from None
+            raise TypeError(f"{key!r} must be one number, but this {type(value).__name__} holds several") from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{key!r} must be a number, not {_kind(value)}")
     return int(value) if isinstance(value, int) else float(value)

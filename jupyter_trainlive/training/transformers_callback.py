@@ -168,9 +168,7 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
     def on_log(
         self, recorder: Recorder, args: Args, state: State, control: Control, logs: Logs = None, **_: Any
     ) -> None:
-        values = {
-            name: number for name, value in (logs or {}).items() if (number := _number(value)) is not None
-        }
+        values = {name: number for name, value in (logs or {}).items() if (number := _number(value)) is not None}
         epoch = values.pop("epoch", state.epoch)
         values.pop("step", None)
         if values:

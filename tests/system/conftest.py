@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-
-import fake_nvml  # noqa: E402
-from pretend_gpus import PretendGpus, Readings  # noqa: E402
+from .. import fake_nvml
+from .pretend_gpus import PretendGpus, Readings
 
 
 @pytest.fixture(scope="session")

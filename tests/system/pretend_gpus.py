@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fake_nvml
+from .. import fake_nvml
 
 TESTS = Path(__file__).parents[1]
 PROCESS_TIMEOUT_SECONDS = 30

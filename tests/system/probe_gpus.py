@@ -5,9 +5,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import fake_nvml
-
 from jupyter_trainlive.system import GpuReader
+from tests import fake_nvml
 
 settings, log, steps = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 now = 0.0

@@ -9,9 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
-import fake_nvml
-
 from jupyter_trainlive.system import Sampler
+from tests import fake_nvml
 
 settings, log = Path(sys.argv[1]), Path(sys.argv[2])
 

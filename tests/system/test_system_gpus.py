@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import fake_nvml
 import pynvml
 import pytest
-from pretend_gpus import TESTS, PretendGpus, Readings
 
 from jupyter_trainlive.system import GpuReader
+
+from .. import fake_nvml
+from .pretend_gpus import TESTS, PretendGpus, Readings
 
 GEFORCE = {
     "index": 0,

@@ -10,10 +10,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from pretend_gpus import PretendGpus
 
 from jupyter_trainlive.system import Gpu, Host, Sample, Sampler
 from jupyter_trainlive.system.worker import Worker
+
+from .pretend_gpus import PretendGpus
 
 HOST = Host(cpu_percent=12.34567, cpu_count=8, memory_used_gb=3.5, memory_total_gb=16.0)
 GPU = Gpu(0, "GPU-0", "Pretend", 37.0, 6.0004, 24.0, 61.0, None, None)

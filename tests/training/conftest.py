@@ -11,17 +11,16 @@ from typing import Any
 
 import pytest
 
+from jupyter_trainlive.protocol.control import Desired, write_desired
+from jupyter_trainlive.protocol.jobdir import JOB_DIR_VARIABLE, JobDir, new_job_id
+from jupyter_trainlive.protocol.journal import JournalReader, Record
+from jupyter_trainlive.training import log
+from jupyter_trainlive.training import recorder as module
+from jupyter_trainlive.training.recorder import Recorder
+
+from .. import tiny_model
+
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(Path(__file__).parents[1]), str(ROOT)]
-
-import tiny_model  # noqa: E402
-
-from jupyter_trainlive.protocol.control import Desired, write_desired  # noqa: E402
-from jupyter_trainlive.protocol.jobdir import JOB_DIR_VARIABLE, JobDir, new_job_id  # noqa: E402
-from jupyter_trainlive.protocol.journal import JournalReader, Record  # noqa: E402
-from jupyter_trainlive.training import log  # noqa: E402
-from jupyter_trainlive.training import recorder as module  # noqa: E402
-from jupyter_trainlive.training.recorder import Recorder  # noqa: E402
 
 
 class Job:

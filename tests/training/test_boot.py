@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Job
 from jupyter_client.manager import KernelManager
 
 from jupyter_trainlive.protocol.jobdir import write_json
+
+from .conftest import Job
 
 BOOT = "from jupyter_trainlive.training.boot import run; run()"
 
@@ -234,9 +235,7 @@ def test_a_fine_tune_that_can_not_begin_says_why_without_a_traceback(kernel: Ker
     assert end["error"] in kernel.log
 
 
-def test_a_cancelled_fine_tune_leaves_no_model(
-    kernel: Kernel, model: Path, data: Callable[..., Path]
-) -> None:
+def test_a_cancelled_fine_tune_leaves_no_model(kernel: Kernel, model: Path, data: Callable[..., Path]) -> None:
     parameters = {"model_name": str(model), "dataset_path": str(data()), "max_steps": 10**6, "max_length": 32}
     kernel.start(kind="finetune", parameters=parameters)
     kernel.until("metrics")

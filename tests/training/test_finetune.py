@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Job
 
 from jupyter_trainlive.protocol.dataset import DatasetError
 from jupyter_trainlive.training.control import Cancelled
 from jupyter_trainlive.training.errors import RecipeError
 from jupyter_trainlive.training.recipes import finetune
 from jupyter_trainlive.training.recorder import current
+
+from .conftest import Job
 
 Data = Callable[..., Path]
 
@@ -68,9 +69,7 @@ def test_loss_falls_and_the_model_can_be_loaded(
     batch = tokenizer("This is a help text about Python", return_tensors="pt")
     batch.pop("token_type_ids", None)
     with torch.no_grad():
-        loss, loss_before = (
-            network.eval()(**batch, labels=batch["input_ids"]).loss for network in (trained, before)
-        )
+        loss, loss_before = (network.eval()(**batch, labels=batch["input_ids"]).loss for network in (trained, before))
     assert loss < loss_before
     printed = capsys.readouterr().out
     assert "90 rows to train on, 10 to evaluate on" in printed
@@ -171,9 +170,7 @@ def test_a_folder_that_holds_no_usable_model(in_job: Job, tune: Callable[..., No
         tune(model_name=str(broken))
 
 
-def test_a_broken_row_behind_what_the_server_checked(
-    in_job: Job, tune: Callable[..., None], tmp_path: Path
-) -> None:
+def test_a_broken_row_behind_what_the_server_checked(in_job: Job, tune: Callable[..., None], tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "fine"}\n{"text": 3}\n')
     with pytest.raises(DatasetError, match="line 2"):

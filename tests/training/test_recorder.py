@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Job
 
 from jupyter_trainlive.protocol.doorbell import listen
 from jupyter_trainlive.protocol.values import number
 from jupyter_trainlive.training import recorder as module
 from jupyter_trainlive.training.log import log
 from jupyter_trainlive.training.recorder import Recorder, current
+
+from .conftest import ROOT, Job
 
 PROGRESS_KEYS = {
     "job_id", "status", "progress", "current_epoch", "total_epochs", "current_step", "total_steps", "loss",

@@ -57,9 +57,7 @@ def test_a_conversation_goes_through_the_chat_template(tokenizer: Any) -> None:
     assert tokenizer.decode(row.ids) == "user: hi<|end|>assistant: hello<|end|>"
 
 
-def test_a_conversation_without_a_chat_template_is_refused(
-    tokenizer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_conversation_without_a_chat_template_is_refused(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokenizer, "chat_template", None)
     with pytest.raises(RecipeError, match="no chat template") as raised:
         encoded(tokenizer, Conversation((("user", "hi"),)))
@@ -67,8 +65,6 @@ def test_a_conversation_without_a_chat_template_is_refused(
 
 
 def test_long_rows_are_cut_and_rows_with_nothing_to_learn_left_out(tokenizer: Any) -> None:
-    result = encoded(
-        tokenizer, Text("word " * 50), Completion("prompt " * 50, "x"), Text("ok"), max_length=10
-    )
+    result = encoded(tokenizer, Text("word " * 50), Completion("prompt " * 50, "x"), Text("ok"), max_length=10)
     assert [len(row.ids) <= 10 for row in result.rows] == [True, True]
     assert (result.truncated, result.unusable) == (2, 1)

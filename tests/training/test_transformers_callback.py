@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Job
 
 from jupyter_trainlive.protocol.journal import JournalReader
 from jupyter_trainlive.protocol.states import Job as FoldedJob
 from jupyter_trainlive.protocol.states import Journal, fold
 from jupyter_trainlive.protocol.values import carry
 from jupyter_trainlive.training.recorder import Recorder
+
+from .conftest import Job
 
 
 @pytest.fixture
@@ -75,9 +76,7 @@ def test_what_the_trainer_logs_is_in_the_journal(in_job: Job, trainer: Callable[
         assert (Path(record["path"]) / "model.safetensors").is_file()
 
 
-def test_steps_are_timed_and_the_last_one_is_always_recorded(
-    in_job: Job, trainer: Callable[..., Any]
-) -> None:
+def test_steps_are_timed_and_the_last_one_is_always_recorded(in_job: Job, trainer: Callable[..., Any]) -> None:
     trainer(logging_steps=100, gradient_accumulation_steps=2).train()
     times = dict(in_job.series("step_time_seconds"))
     rates = dict(in_job.series("samples_per_second"))
@@ -93,9 +92,7 @@ def test_steps_are_timed_and_the_last_one_is_always_recorded(
     assert folded.training.epoch == folded.training.total_epochs == 3
 
 
-def test_slow_steps_are_all_recorded(
-    in_job: Job, trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_steps_are_all_recorded(in_job: Job, trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from jupyter_trainlive.training import transformers_callback
 
     monkeypatch.setattr(transformers_callback, "STEP_INTERVAL_SECONDS", 0)
@@ -118,9 +115,7 @@ def test_a_loss_that_is_no_number_is_shown_as_such(in_job: Job, trainer: Callabl
     assert [value for _, value in in_job.series("loss")] == [carry(loss) for loss in history]
 
 
-def test_cancelling_stops_at_the_next_step_and_saves_nothing_more(
-    in_job: Job, trainer: Callable[..., Any]
-) -> None:
+def test_cancelling_stops_at_the_next_step_and_saves_nothing_more(in_job: Job, trainer: Callable[..., Any]) -> None:
     from transformers import TrainerCallback
 
     class CancelAtThree(TrainerCallback):  # type: ignore[misc,unused-ignore]
@@ -153,9 +148,7 @@ def test_a_callback_that_fails_never_reaches_the_training(
 
 
 @pytest.mark.usefixtures("outside")
-def test_outside_of_a_job_it_only_says_so(
-    trainer: Callable[..., Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_outside_of_a_job_it_only_says_so(trainer: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
     run = trainer()
     run.train()
     assert run.state.global_step == 6

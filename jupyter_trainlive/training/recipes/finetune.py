@@ -136,9 +136,7 @@ def _length_limit(values: dict[str, Any], tokenizer: Any) -> int:
 def _split(all_rows: list[Tokens], values: dict[str, Any]) -> tuple[list[Tokens], list[Tokens]]:
     """Rows to train on and rows to evaluate on, drawn by the seed."""
     if not all_rows:
-        raise RecipeError(
-            "dataset_path has no row with a token to learn", "Give longer rows, or raise max_length."
-        )
+        raise RecipeError("dataset_path has no row with a token to learn", "Give longer rows, or raise max_length.")
     count = math.ceil(len(all_rows) * values["eval_split"])
     if count and count >= len(all_rows):
         raise RecipeError(

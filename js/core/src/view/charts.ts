@@ -77,8 +77,9 @@ export function charts(store: JobStore, color: (property: string) => string, sig
       losses.update(series, last > 0 ? { min: 0, max: last } : null, empty);
       for (const [name, chart] of made) {
         chart.update(series, null, "");
-        // Of a finished job, what never came never will.
-        setShown(chart.element, !ended || (series.get(name)?.steps.length ?? 0) > 0);
+        // Of a finished job what never came never will, and code may never log any of them.
+        const expected = !ended && job.kind !== "code";
+        setShown(chart.element, expected || (series.get(name)?.steps.length ?? 0) > 0);
       }
     },
     recolor() {

@@ -1,0 +1,116 @@
+"""A real JupyterLab and a real Chromium. Screenshots are kept in tests/screenshots."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from ..real_server import TOKEN, RealServer, serve
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCREENSHOTS = REPOSITORY / "tests" / "screenshots"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+#: What a person would not need: no sandbox for root, and no calls to the browser's maker.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture
+def jp_asyncio_loop() -> None:
+    """No loop of pytest-jupyter's: Playwright runs its own."""
+
+
+@pytest.fixture(autouse=True)
+def jp_server_cleanup() -> None:
+    """No server of pytest-jupyter's either."""
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    """JupyterLab with the quickstart in its root folder."""
+    with serve_lab(tmp_path_factory.mktemp("lab")) as running:
+        shutil.copy(REPOSITORY / "notebooks" / "quickstart.ipynb", running.home / "root")
+        yield running
+
+
+@contextlib.contextmanager
+def serve_lab(home: Path, **options: Any) -> Iterator[RealServer]:
+    """JupyterLab as one finds it after the first day: it asks nothing."""
+    settings = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    with serve(home, "--LabApp.expose_app_in_browser=True", module="jupyterlab", **options) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    installed = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=installed, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A fresh page; what its scripts log as errors fails the test."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"last-{request.node.name}.png")
+    context.close()
+    assert errors == []
+
+
+def log_in(page: Page, server: RealServer) -> None:
+    """As a person does: the token typed into the form, cookies from then on."""
+    page.goto(server.url + "login")
+    page.fill("input[name=password]", TOKEN)
+    page.click("#login_submit")
+    page.wait_for_load_state()
+
+
+def open_notebook(page: Page, server: RealServer, name: str) -> None:
+    log_in(page, server)
+    page.goto(f"{server.url}lab/tree/{name}?reset")
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.revealed")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
+    )
+
+
+def run_all(page: Page) -> None:
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+
+
+def theme(page: Page, name: str) -> None:
+    page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })", name)
+    light = "false" if "Dark" in name else "true"
+    page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
+    page.wait_for_timeout(500)
+
+
+def write_notebook(server: RealServer, name: str, *cells: str) -> str:
+    """Put a notebook of code cells into a server's root folder; its name."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, server.home / "root" / name)
+    return name
+
+
+def shoot(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
