@@ -41,14 +41,16 @@ class Tracker:
             Journal.PROCESS: JournalReader(self.job_dir.process_journal),
             Journal.TRAINING: JournalReader(self.job_dir.training_journal),
         }
+        self._ends: list[tuple[Journal, Record]] = []
+        self._seq = 0
         self._lock = asyncio.Lock()
         self._rung = asyncio.Event()
         self._changed = asyncio.Event()
 
     @property
     def seq(self) -> int:
-        """The number of the last training record that `job` contains."""
-        return self._readers[Journal.TRAINING].seq
+        """The number of the last training record that `job` contains; the reader, in its thread, may be ahead."""
+        return self._seq
 
     def ring(self) -> None:
         self._rung.set()
@@ -72,26 +74,29 @@ class Tracker:
         return True
 
     async def catch_up(self) -> bool:
-        """Read what is new in the journals; False where more of it is waiting."""
+        """Read what is new in the journals; False where more of it is waiting.
+
+        Raises OSError where one can't be read; what the others had is kept for the next time.
+        """
         async with self._lock:
             # The process's journal is read first: what it ends with was written after the training's end.
-            ends = await asyncio.to_thread(
-                lambda: [
-                    (journal, record)
-                    for journal in (Journal.PROCESS, Journal.SERVER)
-                    for record in self._readers[journal].read()
-                ]
-            )
+            for journal in (Journal.PROCESS, Journal.SERVER):
+                records = await asyncio.to_thread(self._readers[journal].read)
+                self._ends.extend((journal, record) for record in records)
             for _ in range(_CHUNKS_AT_ONCE):
                 records = await asyncio.to_thread(self._readers[Journal.TRAINING].read)
                 if not records:
-                    self._apply([], ends)
+                    self._apply_ends()
                     return True
                 self._apply(records, [])
-            while ends and (records := await asyncio.to_thread(self._readers[Journal.TRAINING].read)):
+            while self._ends and (records := await asyncio.to_thread(self._readers[Journal.TRAINING].read)):
                 self._apply(records, [])
-            self._apply([], ends)
+            self._apply_ends()
             return False
+
+    def _apply_ends(self) -> None:
+        ends, self._ends = self._ends, []
+        self._apply([], ends)
 
     def _apply(self, records: list[Record], others: list[tuple[Journal, Record]]) -> None:
         if not records and not others:
@@ -102,6 +107,8 @@ class Tracker:
         for journal, record in others:
             job = fold(job, journal, record)
         self.job = job
+        if records:
+            self._seq = records[-1]["seq"]
         summarise(self.series, records)
         self._changed.set()
         change = Change(before, job, records)

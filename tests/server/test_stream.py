@@ -203,10 +203,10 @@ async def test_v1_gives_only_the_series_asked_for_and_names_numbers_that_json_ha
 
 
 async def test_v1_skips_who_does_not_read_and_gives_it_every_point_once_later(server: RealServer) -> None:
-    """Two megabytes a second for a client whose buffers are small and that reads nothing for three seconds."""
+    """More megabytes than all buffers hold for a client and that reads nothing for three seconds."""
     job_id = server.submit(
         "import time, jupyter_trainlive as t\n"
-        "names = ['x' * 150 + str(number) for number in range(150)]\n"
+        "names = ['x' * 150 + str(number) for number in range(600)]\n"
         "for step in range(1, 201):\n"
         "    t.log({'loss': 1 / step, **dict.fromkeys(names, step)}, step=step)\n"
         "    time.sleep(0.02)"
@@ -226,7 +226,7 @@ async def test_v1_skips_who_does_not_read_and_gives_it_every_point_once_later(se
         late = [json.loads(text) async for text in stalled]
     for got in (await healthy, late):
         assert steps(got) == list(range(1, 201))
-        assert steps(got, "x" * 150 + "149") == list(range(1, 201))
+        assert steps(got, "x" * 150 + "599") == list(range(1, 201))
         assert got[-1]["type"] == "end"
         merged = got[0]["job"]
         for frame in got:
