@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from .real_server import RealServer, serve
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_job_outlives_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Jobs outlive their servers by design; those of a test that failed end with the session."""
+    yield
+    ours = str(tmp_path_factory.getbasetemp())
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("TRAINLIVE_JOB_DIR", "").startswith(ours):
+                process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,21 @@ from .terminal import ProgressBar, plain
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0 when it did what it says, 1 otherwise, 2 for bad usage."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal of few characters shows the rest as question marks.
+        sys.stdout.reconfigure(errors="replace")
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except TrainLiveError as error:
-        print(f"jupyter trainlive: {error}", file=sys.stderr)
+        print(f"jupyter trainlive: {plain(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
+        # Who read our output has enough; the interpreter's own last flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
@@ -49,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("job_id")
     demo = commands.add_parser("demo", help="run the quickstart in JupyterLab and follow its job here")
     demo.add_argument("--exit", action="store_true", help="stop when the job has ended")
-    demo.add_argument("--folder", type=Path, default=Path("trainlive-demo"), help="where the quickstart is put")
+    demo.add_argument("--folder", type=Path, default=Path("trainlive-demo"), help="where the quickstart and its jobs are put")
     demo.set_defaults(run=_demo)
     return parser
 
@@ -70,7 +79,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _watch(options: argparse.Namespace) -> int:
     closing = asyncio.run(watch(api.get(options.job_id)))
-    print(closing["error"] or f"completed, final loss {closing['final_loss']}")
+    print(plain(closing["error"] or "") or f"completed, final loss {closing['final_loss']}")
     return 0 if closing["status"] == "completed" else 1
 
 

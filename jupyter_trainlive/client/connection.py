@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from ..protocol.access import SCHEME, Access
+from ..protocol.values import dumps
 from . import discovery
 from .errors import NoServerError, RequestError
 
@@ -39,8 +40,13 @@ class Connection:
         return self.request("GET", path, params=given).json()
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """The JSON answer to a POST."""
-        return self.request("POST", path, json=body or {}).json()
+        """The JSON answer to a POST. NaN travels as a word, so that the server can say which field it was."""
+        content = dumps(body or {}).encode()
+        return self.request("POST", path, content=content, headers={"Content-Type": "application/json"}).json()
+
+    def close(self) -> None:
+        """Close what is idle; the connection is not used any more."""
+        self._http.close()
 
     def socket_url(self, path: str) -> str:
         """The address of a WebSocket under ``{base_url}trainlive/``."""
@@ -66,8 +72,10 @@ def current() -> Connection:
     global _current
     if _current is not None:
         pid, connection = _current
-        if pid == os.getpid() and _is_current(connection.access):
-            return connection
+        if pid == os.getpid():
+            if _is_current(connection.access):
+                return connection
+            connection.close()
     connection = Connection(discovery.find())
     _current = (os.getpid(), connection)
     return connection

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..protocol.states import Status
 from . import connection
-from .errors import NoServerError
+from .errors import NoServerError, RequestError
 
 _POLL_SECONDS = 0.5
 _RECONNECT_SECONDS = (0.5, 1, 2, 5, 5, 5, 5, 5)
@@ -35,11 +35,11 @@ class Job:
     def __repr__(self) -> str:
         try:
             info = self.info()
+            progress = "" if info["progress"] is None else f", {info['progress']:.0f} %"
+            loss = "" if info["loss"] is None else f", loss {info['loss']:.4g}"
+            return f"<Job {self.job_id} {self.name!r}: {info['status']}{progress}{loss}>"
         except Exception as error:  # noqa: BLE001 - a representation never fails
             return f"<Job {self.job_id} {self.name!r}: {error}>"
-        progress = "" if info["progress"] is None else f", {info['progress']:.0f} %"
-        loss = "" if info["loss"] is None else f", loss {info['loss']:.4g}"
-        return f"<Job {self.job_id} {self.name!r}: {info['status']}{progress}{loss}>"
 
     def info(self) -> dict[str, Any]:
         """All that the server knows of the job, as ``GET api/training/jobs/{id}`` has it."""
@@ -109,23 +109,30 @@ class Job:
     async def stream(self) -> AsyncIterator[dict[str, Any]]:
         """The messages of the plain dialect as they come, the closing one last.
 
-        A broken connection is made again; raises NoServerError when that does not succeed.
+        A broken connection is made again, to the server's successor if it was restarted; raises NoServerError
+        when that does not succeed, and RequestError where the server refuses from the beginning.
         """
         import websockets
 
-        failures = 0
+        failures, connected = 0, False
         while True:
-            server = connection.current()
-            url = server.socket_url(f"ws/training/{self.job_id}")
             try:
+                server = connection.current()
+                url = server.socket_url(f"ws/training/{self.job_id}")
                 async with websockets.connect(url, additional_headers=server.headers, proxy=None) as socket:
-                    failures = 0
+                    failures, connected = 0, True
                     async for text in socket:
                         message = json.loads(text)
                         yield message
                         if message["complete"]:
                             return
-            except (OSError, websockets.WebSocketException) as error:
+            except (OSError, websockets.WebSocketException, NoServerError) as error:
+                if not connected and isinstance(error, NoServerError):
+                    raise
+                if not connected and isinstance(error, websockets.InvalidStatus):
+                    status = error.response.status_code
+                    problem = f"The server does not stream {self.job_id}: it answered {status}."
+                    raise RequestError(problem, status) from None
                 if failures == len(_RECONNECT_SECONDS):
                     raise NoServerError(f"The stream of {self.job_id} is gone: {error}") from error
             await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])

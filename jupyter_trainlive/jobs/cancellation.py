@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -52,6 +53,7 @@ def _send(job: Job, number: int) -> None:
         return
     if number == signal.SIGINT:
         # The kernel alone: its workers would die of an interrupt meant for the cell.
-        os.kill(pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
     else:
         signal_group(pid, number)

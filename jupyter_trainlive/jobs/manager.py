@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Coroutine
@@ -31,6 +32,8 @@ from .tracker import Tracker, load
 
 #: How long a job may be between "starting" and its process before its server is taken for dead.
 _SPAWN_SECONDS = 60.0
+#: How long another server has, from the launch on, to hand the work over before this one does so too.
+_HANDOVER_SECONDS = 10.0
 _DATAGRAM_BYTES = 64
 
 
@@ -106,12 +109,19 @@ class JobManager(LoggingConfigurable):
         """Write a new job's directory; its id."""
         job_dir = JobDir(self.jobs_dir / new_job_id())
         spec = {"job_id": job_dir.job_id, **spec}
-        job_dir.create()
-        write_desired(job_dir.control_file, Desired.RUNNING)
-        write_json(job_dir.spec_file, spec, sync=True)
-        append_shared(job_dir.server_journal, "submitted", name=spec["name"], job_kind=spec["kind"])
-        append_shared(job_dir.server_journal, "queued")
-        write_json(job_dir.progress_file, message(Job(job_dir.job_id, spec=spec), time.time()))
+        try:
+            job_dir.create()
+            write_desired(job_dir.control_file, Desired.RUNNING)
+            append_shared(job_dir.server_journal, "submitted", name=spec["name"], job_kind=spec["kind"])
+            append_shared(job_dir.server_journal, "queued")
+            write_json(job_dir.progress_file, message(Job(job_dir.job_id, spec=spec), time.time()))
+            # The last, because whoever finds it takes the job for submitted.
+            write_json(job_dir.spec_file, spec, sync=True)
+        except FileExistsError:
+            raise
+        except OSError:
+            shutil.rmtree(job_dir.path, ignore_errors=True)
+            raise
         return job_dir.job_id
 
     async def get(self, job_id: str) -> Tracker:
@@ -146,12 +156,15 @@ class JobManager(LoggingConfigurable):
         await tracker.catch_up()
 
     async def _discover(self) -> None:
+        """Know the jobs that are there, and no longer those whose directories were removed."""
+        known = set(self._trackers)
         try:
-            names = await asyncio.to_thread(os.listdir, self.jobs_dir)
+            names = set(await asyncio.to_thread(os.listdir, self.jobs_dir))
         except FileNotFoundError:
-            return
-        known = self._trackers.keys() | self._unreadable
-        await asyncio.gather(*(self._find(name) for name in names if is_job_id(name) and name not in known))
+            names = set()
+        for job_id in known - names:
+            self._trackers.pop(job_id, None)
+        await asyncio.gather(*(self._find(name) for name in names - known if is_job_id(name)))
 
     async def _find(self, job_id: str) -> None:
         """Know the job in that directory, if there is one; several who ask wait for the same reading."""
@@ -164,18 +177,17 @@ class JobManager(LoggingConfigurable):
 
     async def _read(self, job_id: str) -> None:
         job_dir = JobDir(self.jobs_dir / job_id)
-        if not await asyncio.to_thread(job_dir.path.is_dir):
+        if job_id in self._trackers or not await asyncio.to_thread(job_dir.path.is_dir):
             return
         try:
             spec = await asyncio.to_thread(job_dir.read_spec)
+            await self._adopt(load(job_dir, spec))
         except (OSError, ValueError) as error:
             # A server beside this one may be about to write it.
-            if time.time() - (await asyncio.to_thread(job_dir.path.stat)).st_mtime > _SPAWN_SECONDS:
-                self.log.warning("The job in %s can't be read and is left alone: %s", job_dir.path, error)
+            about_to_be_written = await asyncio.to_thread(_age_seconds, job_dir.path) <= _SPAWN_SECONDS
+            if not about_to_be_written and job_id not in self._unreadable:
                 self._unreadable.add(job_id)
-            return
-        if job_id not in self._trackers:
-            await self._adopt(load(job_dir, spec))
+                self.log.warning("The job in %s can't be read and is left alone: %s", job_dir.path, error)
 
     async def _adopt(self, tracker: Tracker) -> None:
         """Know a job from now on; follow it if it is active."""
@@ -187,14 +199,25 @@ class JobManager(LoggingConfigurable):
             self._spawn(self._see_to_its_start(tracker))
             if tracker.job.server.cancel_requested_at is not None:
                 self._spawn(self._escalate(tracker))
+        else:
+            await asyncio.to_thread(remove_sockets, tracker.job_dir)
 
     async def _follow(self, tracker: Tracker) -> None:
         self._count(+1)
+        refused = False
         try:
-            while not tracker.job.status.ended:
-                if await tracker.catch_up():
-                    await tracker.rung(self.poll_interval)
-                    await self._notice_loss(tracker)
+            while not tracker.job.status.ended and self._trackers.get(tracker.job_dir.job_id) is tracker:
+                try:
+                    if await tracker.catch_up():
+                        await tracker.rung(self.poll_interval)
+                        await self._notice_loss(tracker)
+                except OSError as error:
+                    # A full disk, too few file descriptors: it is followed again when that is over.
+                    if not refused:
+                        refused = True
+                        self.log.warning("Job %s can't be followed: %s", tracker.job_dir.job_id, error)
+                    await asyncio.sleep(self.poll_interval)
+                    await self._discover()
         finally:
             self._count(-1)
         await asyncio.to_thread(remove_sockets, tracker.job_dir)
@@ -208,9 +231,9 @@ class JobManager(LoggingConfigurable):
         job = tracker.job
         if job.status.ended:
             return
-        process, server = job.process, job.server
+        process = job.process
         if process.pid is None:
-            lost = server.starting_at is not None and time.time() - server.starting_at > _SPAWN_SECONDS
+            lost = await asyncio.to_thread(_age_seconds, _launch_claim(tracker.job_dir)) > _SPAWN_SECONDS
         else:
             lost = not is_alive(process.pid, process.start_time) and not is_alive(
                 process.shim_pid, process.shim_start_time
@@ -222,17 +245,18 @@ class JobManager(LoggingConfigurable):
 
     async def _see_to_its_start(self, tracker: Tracker) -> None:
         job_dir, spec = tracker.job_dir, tracker.job.spec
-        process = tracker.job.process
         try:
-            if process.pid is not None:
-                if tracker.job.training.started_at is not None:
-                    return
-                handover = self.launcher.reattach(job_dir, spec, process.pid, process.start_time)
-            elif await asyncio.to_thread(_claim_launch, job_dir):
+            if tracker.job.process.pid is None and await asyncio.to_thread(_claim_launch, job_dir):
                 await self._note(tracker, "starting")
                 handover = await self.launcher.start(job_dir, spec)
             else:
-                return
+                if tracker.job.process.pid is None:
+                    # Another server is at it; should that one be gone, the work is still to be handed over.
+                    await tracker.until(_has_begun, _HANDOVER_SECONDS)
+                process = tracker.job.process
+                if _has_begun(tracker.job) or process.pid is None:
+                    return
+                handover = self.launcher.reattach(job_dir, spec, process.pid, process.start_time)
         except (LaunchError, LookupError, OSError) as error:
             self.log.warning("Job %s could not start: %s", job_dir.job_id, error)
             await self._note(tracker, "start_failed", error=str(error))
@@ -245,7 +269,7 @@ class JobManager(LoggingConfigurable):
 
     async def _wait_for_work(self, tracker: Tracker) -> None:
         timeout = self.launcher.kernel_start_timeout
-        if await tracker.until(lambda job: job.training.started_at is not None or job.status.ended, timeout):
+        if await tracker.until(_has_begun, timeout):
             return
         error = f"The training kernel did not begin its work within {timeout:.0f} seconds."
         self.log.warning("Job %s: %s", tracker.job_dir.job_id, error)
@@ -279,10 +303,27 @@ def _newest_first(tracker: Tracker) -> tuple[float, str]:
     return -(tracker.job.server.submitted_at or 0.0), tracker.job_dir.job_id
 
 
+def _has_begun(job: Job) -> bool:
+    """Whether the job's work was handed over, and the training or its end has said so."""
+    return job.training.started_at is not None or job.status.ended
+
+
+def _launch_claim(job_dir: JobDir) -> Path:
+    return job_dir.kernel / "launch"
+
+
+def _age_seconds(path: Path) -> float:
+    """Seconds since the file was written; 0 where there is none."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def _claim_launch(job_dir: JobDir) -> bool:
     """Whether this server is the one to launch the job: of several on one folder only one may."""
     try:
-        os.close(os.open(job_dir.kernel / "launch", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        os.close(os.open(_launch_claim(job_dir), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         return False
     return True

@@ -66,10 +66,10 @@ def _finetune(request: dict[str, Any], cwd: Path) -> dict[str, Any]:
         checked = parameters.validate(request)
     except parameters.ParameterError as error:
         raise InvalidRequest(error.field, error.message) from error
-    checked["dataset_path"] = str(cwd / Path(checked["dataset_path"]).expanduser())
     try:
+        checked["dataset_path"] = str(cwd / Path(checked["dataset_path"]).expanduser())
         dataset.check(Path(checked["dataset_path"]), limit_bytes=_CHECK_LIMIT_BYTES)
-    except dataset.DatasetError as error:
+    except (dataset.DatasetError, RuntimeError, ValueError) as error:
         raise Unprocessable("dataset_path", str(error)) from error
     try:
         checked["model_name"] = parameters.check_model(checked["model_name"], cwd)
@@ -106,8 +106,13 @@ def _cwd(cwd: object, default: Path) -> Path:
         return default
     if not isinstance(cwd, str) or not cwd or "\0" in cwd:
         raise InvalidRequest("cwd", "must be the path of a folder")
-    folder = default / Path(cwd).expanduser()
-    if not folder.is_dir():
+    try:
+        folder = default / Path(cwd).expanduser()
+        found = folder.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:
+        # A name that is too long, a `~user` that nobody knows, characters that no path has.
+        raise InvalidRequest("cwd", f"{cwd[:200]!r} can't be looked at: {error}"[:400]) from None
+    if not found:
         raise InvalidRequest("cwd", f"there is no folder {str(folder)[:200]!r}")
     if not os.access(folder, os.X_OK):
         raise InvalidRequest("cwd", f"the folder {str(folder)[:200]!r} may not be entered")

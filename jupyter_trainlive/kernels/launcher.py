@@ -12,7 +12,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from traitlets.config import LoggingConfigurable
-from traitlets.traitlets import Float, Instance
+from traitlets.traitlets import Float, Instance, TraitError
 
 from ..protocol.jobdir import JobDir
 from .provisioner import LaunchError, ShimProvisioner
@@ -45,9 +45,12 @@ class Launcher(LoggingConfigurable):
         """Raise LookupError where a job can't run in that kernel, saying why."""
         try:
             spec = self.kernel_spec_manager.get_kernel_spec(kernel_name)
-        except NoSuchKernel:
-            known = ", ".join(sorted(self.kernel_spec_manager.find_kernel_specs())) or "none"
-            raise LookupError(f"there is no kernel {kernel_name!r}; installed here: {known}") from None
+        except (NoSuchKernel, OSError, ValueError, TypeError, TraitError):
+            known = self.kernel_spec_manager.find_kernel_specs()
+            if kernel_name in known:
+                raise LookupError(f"the kernel {kernel_name!r} can't be used here: look at its kernel.json") from None
+            names = ", ".join(sorted(known)) or "none"
+            raise LookupError(f"there is no kernel {kernel_name[:80]!r}; installed here: {names}") from None
         if spec.language.lower() != "python":
             raise LookupError(f"the kernel {kernel_name!r} speaks {spec.language}; a training kernel speaks Python")
         provisioner = spec.metadata.get("kernel_provisioner", {}).get("provisioner_name", "local-provisioner")

@@ -24,6 +24,8 @@ from ..protocol.messages import message
 from ..protocol.states import Job, Journal, fold
 from .processes import end_group, start_time
 
+#: How long, and how often, the exit is tried to be recorded on a disk that refuses it.
+_RECORD_SECONDS, _RETRY_SECONDS = 3600.0, 1.0
 #: What the training leaves running has this long to go by itself.
 _LEFTOVER_GRACE_SECONDS = 3.0
 _BYTES_PER_MAXRSS = 1 if sys.platform == "darwin" else 1024
@@ -40,27 +42,48 @@ def main(job_dir: JobDir) -> None:
     except (OSError, ValueError) as error:
         _answer({"error": f"The kernel's command could not be started: {error}"})
         return
-    journal.append(
-        "spawned",
-        pid=process.pid,
-        start_time=start_time(process.pid),
-        shim_pid=os.getpid(),
-        shim_start_time=start_time(os.getpid()),
-    )
+    try:
+        journal.append(
+            "spawned",
+            pid=process.pid,
+            start_time=start_time(process.pid),
+            shim_pid=os.getpid(),
+            shim_start_time=start_time(os.getpid()),
+        )
+    except OSError as error:
+        # Nobody would ever know of it.
+        process.kill()
+        _answer({"error": f"The kernel's start could not be recorded: {error}"})
+        return
     doorbell.ring()
     _answer({"pid": process.pid})
 
     _, status, usage = os.wait4(process.pid, 0)
     end_group(process.pid, _LEFTOVER_GRACE_SECONDS)
     code = os.waitstatus_to_exitcode(status)
-    journal.append(
-        "exited",
+    _record_exit(
+        journal,
         code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
         peak_memory_gb=round(usage.ru_maxrss * _BYTES_PER_MAXRSS / 2**30, 3),
     )
-    write_json(job_dir.progress_file, message(_folded(job_dir), time.time()))
     doorbell.ring()
+    with contextlib.suppress(OSError):
+        write_json(job_dir.progress_file, message(_folded(job_dir), time.time()))
+
+
+def _record_exit(journal: JournalWriter, **values: Any) -> None:
+    """Write down how the job ended. A full disk, which may well be why it did, is waited out."""
+    deadline = time.monotonic() + _RECORD_SECONDS
+    while True:
+        try:
+            journal.append("exited", **values)
+        except OSError:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def _leave_the_server() -> None:

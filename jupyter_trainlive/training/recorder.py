@@ -26,6 +26,8 @@ from .owner import claim, is_ours, job_dir_of_this_process
 NAME_LIMIT = 200
 #: progress.json is for pollers that come once a second.
 PROGRESS_INTERVAL_SECONDS = 1.0
+#: So many records are folded together at the most: about a millisecond's work.
+_FOLD_AT_ONCE = 250
 
 
 class Recorder:
@@ -150,13 +152,18 @@ class Recorder:
             self._unfolded.append({"seq": seq, "t": t, "kind": kind, **values})
             if now or t - self._progress_at >= PROGRESS_INTERVAL_SECONDS or t < self._progress_at:
                 self._write_progress(t)
+            elif len(self._unfolded) >= _FOLD_AT_ONCE:
+                self._fold()
         self._doorbell.ring()
 
-    def _write_progress(self, t: float) -> None:
-        self._progress_at = t
+    def _fold(self) -> None:
         for record in self._unfolded:
             self._job = fold(self._job, Journal.TRAINING, record)
         self._unfolded.clear()
+
+    def _write_progress(self, t: float) -> None:
+        self._progress_at = t
+        self._fold()
         try:
             write_json(self.job_dir.progress_file, progress_message(self._job, t))
         except OSError as error:

@@ -41,7 +41,7 @@ class MetricsCsvHandler(ApiBase):
         chunks = csv_chunks(tracker.job_dir)
         try:
             while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-                self.write(chunk)
+                self.write(chunk.encode(errors="replace"))
                 await self.flush()
         except iostream.StreamClosedError:
             return

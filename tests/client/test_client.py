@@ -1,0 +1,186 @@
+"""The functions a notebook calls, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import http.server
+import json
+import math
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jupyter_trainlive as trainlive
+from jupyter_trainlive.client import Job, NoServerError, RequestError, jobs
+from jupyter_trainlive.protocol.access import access_file
+
+from ..real_server import RealServer, serve
+
+CODE = """
+import jupyter_trainlive as t
+print("añ€😀")
+t.log({"loss": 0.5}, step=1, epoch=0.5, total_steps=2)
+t.log({"loss": float("nan"), "eval_loss": 0.25}, step=2, epoch=1.0)
+"""
+
+
+def test_a_job_is_launched_waited_for_and_looked_at(client: RealServer) -> None:
+    job = trainlive.launch(code=CODE, name="mine")
+    assert job.wait(60) is job
+    assert (job.status, job.error, job.name) == ("completed", None, "mine")
+    assert job.progress["eval_loss"] == 0.25
+    assert job.log() == "añ€😀\n"
+    assert job.log(-5) == "😀\n"
+    series = job.metrics()
+    assert (series["loss"]["step"], series["loss"]["epoch"]) == ([1.0, 2.0], [0.5, 1.0])
+    assert series["loss"]["value"][0] == 0.5
+    assert math.isnan(series["loss"]["value"][1] or 0)
+    assert series["eval_loss"]["value"] == [0.25]
+    assert job.artifacts == client.jobs_dir / job.job_id / "artifacts"
+    assert job.artifacts.is_dir()
+    assert repr(job) == f"<Job {job.job_id} 'mine': completed, 100 %>"
+    again = trainlive.get(job.job_id)
+    assert (again.job_id, again.name) == (job.job_id, "mine")
+    assert job.job_id in [listed.job_id for listed in jobs()]
+    assert [listed.job_id for listed in jobs(q=job.job_id, status="completed", limit=1)] == [job.job_id]
+
+
+def test_a_job_is_cancelled_and_waiting_has_an_end(client: RealServer) -> None:
+    job = trainlive.launch(code="import time; time.sleep(600)")
+    with pytest.raises(TimeoutError, match="has not ended within 0 seconds"):
+        job.wait(0)
+    job.cancel()
+    assert job.wait(60).status == "cancelled"
+    assert (job.error or "").startswith("Cancelled")
+    with pytest.raises(RequestError, match="nothing to cancel") as refused:
+        job.cancel()
+    assert (refused.value.status, refused.value.field) == (409, None)
+
+
+def test_a_job_runs_in_the_folder_it_was_launched_from(
+    client: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = trainlive.launch(code="import os; print(os.getcwd())", env={"A": "1"}, gpus=0)
+    assert job.wait(60).log() == f"{tmp_path}\n"
+
+
+def test_what_is_wrong_with_a_fine_tune_is_named(client: RealServer, tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"text": "one"}\n{"text": "two"\n')
+
+    def refused(model: str | Path = "m", **parameters: Any) -> RequestError:
+        with pytest.raises(RequestError) as error:
+            trainlive.finetune(model, data, **parameters)
+        return error.value
+
+    assert (refused(num_train_epoch=1).field, refused(num_train_epoch=1).status) == ("num_train_epoch", 400)
+    assert (refused().field, refused().status) == ("dataset_path", 422)
+    assert "line 2" in str(refused())
+    assert refused(learning_rate=math.nan).field in ("learning_rate", "body")
+    assert refused(kernel_name="nothing").field == "kernel_name"
+    data.write_text('{"text": "one"}\n')
+    assert refused(tmp_path / "no model").field == "model_name"
+    data.unlink()
+    assert refused().field == "dataset_path"
+
+
+def test_an_unknown_job_is_an_error_at_once(client: RealServer) -> None:
+    for job_id in ("job_000000000000", "../../api", "x"):
+        with pytest.raises(RequestError) as refused:
+            trainlive.get(job_id)
+        assert refused.value.status == 404
+
+    async def first() -> Any:
+        return await anext(Job("job_000000000000").stream())
+
+    with pytest.raises(RequestError) as refused:
+        asyncio.run(asyncio.wait_for(first(), 5))
+    assert refused.value.status == 404
+    assert "job_000000000000" in repr(Job("job_000000000000"))
+
+
+async def test_the_stream_ends_with_the_closing_message(client: RealServer) -> None:
+    job = trainlive.launch(code="import time; time.sleep(0.5); raise ValueError('no')")
+    messages = [message async for message in job.stream()]
+    assert not any(message["complete"] for message in messages[:-1])
+    assert (messages[-1]["status"], messages[-1]["error"]) == ("failed", "ValueError: no")
+
+
+def test_the_stream_goes_on_when_its_server_was_restarted(tmp_path: Path, at: Callable[[Path], None]) -> None:
+    at(tmp_path)
+    messages: list[dict[str, Any]] = []
+    errors: list[BaseException] = []
+
+    async def follow(job: Job) -> None:
+        async for message in job.stream():
+            messages.append(message)
+
+    def run(job: Job) -> None:
+        try:
+            asyncio.run(follow(job))
+        except BaseException as error:  # noqa: BLE001 - told below
+            errors.append(error)
+
+    with serve(tmp_path) as first:
+        job = trainlive.launch(code="import time; time.sleep(5)")
+        follower = threading.Thread(target=run, args=(job,))
+        follower.start()
+        first.wait(job.job_id, "running")
+        first.process.kill()
+        first.process.wait()
+        with pytest.raises(NoServerError):
+            job.wait()
+        before = len(messages)
+        with serve(tmp_path):
+            follower.join(60)
+            assert errors == []
+            assert messages[-1]["status"] == "completed"
+            assert len(messages) > before + 1
+            assert job.wait(5).status == "completed", "the client as well has found the new server"
+
+
+class OddServer(http.server.BaseHTTPRequestHandler):
+    """Answers what no server of ours does."""
+
+    answer = b"{}"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.answer)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def test_a_job_can_always_be_shown(tmp_path: Path, at: Callable[[Path], None]) -> None:
+    at(tmp_path)
+    job = Job("job_000000000000", "x")
+    assert "No Jupyter server" in repr(job)
+    (tmp_path / "runtime").mkdir()
+    with http.server.HTTPServer(("127.0.0.1", 0), OddServer) as odd:
+        thread = threading.Thread(target=odd.serve_forever)
+        thread.start()
+        content = {"url": f"http://127.0.0.1:{odd.server_port}/", "root_dir": "/", "pid": os.getpid(), "secret": "s"}
+        access_file(tmp_path / "runtime", os.getpid()).write_text(json.dumps(content))
+        for answer in (b"{}", b"[]", b"not JSON", b'{"progress": "x", "loss": null, "status": 1}'):
+            OddServer.answer = answer
+            assert repr(job).startswith("<Job job_000000000000 'x': ")
+        odd.shutdown()
+        thread.join()
+    assert "does not answer" in repr(job)
+
+
+def test_a_server_that_does_not_answer_is_named(tmp_path: Path, at: Callable[[Path], None]) -> None:
+    at(tmp_path)
+    (tmp_path / "runtime").mkdir()
+    content = {"url": "http://127.0.0.1:9/", "root_dir": "/", "pid": os.getpid(), "secret": "s3cret"}
+    access_file(tmp_path / "runtime", os.getpid()).write_text(json.dumps(content))
+    with pytest.raises(NoServerError, match=r"http://127\.0\.0\.1:9/ does not answer") as refused:
+        trainlive.launch(code="pass")
+    assert "s3cret" not in str(refused.value)
