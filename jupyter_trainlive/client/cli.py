@@ -58,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("job_id")
     demo = commands.add_parser("demo", help="run the quickstart in JupyterLab and follow its job here")
     demo.add_argument("--exit", action="store_true", help="stop when the job has ended")
-    demo.add_argument("--folder", type=Path, default=Path("trainlive-demo"), help="where the quickstart and its jobs are put")
+    demo.add_argument(
+        "--folder", type=Path, default=Path("trainlive-demo"), help="where the quickstart and its jobs are put"
+    )
     demo.set_defaults(run=_demo)
     return parser
 
