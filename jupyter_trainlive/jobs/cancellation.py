@@ -29,7 +29,7 @@ class Graces:
 
 async def escalate(tracker: Tracker, graces: Graces, note: Callable[..., Awaitable[None]]) -> None:
     """See a job to its end, with no more force than needed; every step taken is noted in its journal."""
-    flag = graces.flag if tracker.job.training.total_steps is not None else min(graces.flag, _NO_TRAINER_SECONDS)
+    flag = graces.flag if tracker.job.training.segments else min(graces.flag, _NO_TRAINER_SECONDS)
     if await tracker.until(lambda job: job.status.ended, flag):
         return
     if tracker.job.process.pid is None:

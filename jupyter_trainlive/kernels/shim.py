@@ -28,6 +28,8 @@ from .processes import end_group, start_time
 _RECORD_SECONDS, _RETRY_SECONDS = 3600.0, 1.0
 #: What the training leaves running has this long to go by itself.
 _LEFTOVER_GRACE_SECONDS = 3.0
+#: A machine that goes down sends these to all; the kernel goes, and its shim has yet to write that down.
+_UNHEARD = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _BYTES_PER_MAXRSS = 1 if sys.platform == "darwin" else 1024
 
 
@@ -87,12 +89,12 @@ def _record_exit(journal: JournalWriter, **values: Any) -> None:
 
 
 def _leave_the_server() -> None:
-    """Become nobody's child in a session of one's own, deaf to the terminal's signals."""
+    """Become nobody's child in a session of one's own, deaf to signals: the last to go, who says how it ended."""
     os.umask(0o077)
     if os.fork():
         os._exit(0)
     os.setsid()
-    for number in (signal.SIGHUP, signal.SIGINT):
+    for number in _UNHEARD:
         signal.signal(number, signal.SIG_IGN)
     os.chdir("/")
 
@@ -115,8 +117,8 @@ def _spawn(job_dir: JobDir, request: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 
 def _hear_signals_again() -> None:
-    # An ignored signal stays ignored across exec, and a kernel must hear SIGINT to be interrupted.
-    for number in (signal.SIGHUP, signal.SIGINT):
+    # An ignored signal stays ignored across exec, and a kernel must hear them to be interrupted and ended.
+    for number in _UNHEARD:
         signal.signal(number, signal.SIG_DFL)
 
 

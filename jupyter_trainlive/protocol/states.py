@@ -84,6 +84,8 @@ class TrainingFacts:
 
     started_at: float | None = None
     phase: str | None = None
+    #: How many trainers have begun; each reads the flag that asks it to stop.
+    segments: int = 0
     step: int | None = None
     total_steps: int | None = None
     epoch: float | None = None
@@ -124,8 +126,11 @@ class Job:
             return Status.FAILED
         if server.start_failed:
             return Status.CANCELLED if cancelled else Status.FAILED
+        if server.lost and not cancelled:
+            # How the process ended nobody knows, but a failure that was reported is one.
+            return Status.FAILED if training.end == "failed" else Status.INTERRUPTED
         if server.lost:
-            return Status.CANCELLED if cancelled else Status.INTERRUPTED
+            return Status.CANCELLED
         if cancelled:
             return Status.CANCELLING
         if training.started_at is not None:
@@ -258,6 +263,7 @@ def _training(facts: TrainingFacts, record: Record) -> TrainingFacts:
             total_steps=whole(record.get("total_steps")),
             total_epochs=finite(record.get("total_epochs")),
             step=whole(record.get("step")) or 0,
+            segments=facts.segments + 1,
             anchor=None,
             stepped_at=None,
         )

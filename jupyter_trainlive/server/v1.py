@@ -182,7 +182,8 @@ class V1Session:
         """What changed of the job."""
         if not self.send(frame):
             self._missed_state = True
-            self._fall_behind()
+            if self._live:
+                self._fall_behind()
 
     def end_if_done(self) -> None:
         """Say the last word, once it can be said and all points are there."""

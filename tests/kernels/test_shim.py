@@ -37,6 +37,18 @@ def test_a_signal_is_recorded_as_one(shims: Shims) -> None:
     assert (exited["code"], exited["signal"]) == (None, signal.SIGSEGV)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_machine_that_goes_down_takes_the_kernel_first(shims: Shims, number: signal.Signals) -> None:
+    """All processes get the signal: the kernel goes by it, and the shim is still there to say so."""
+    job_dir = shims.job_dir()
+    shims.start(job_dir, "/bin/sleep", "60")
+    spawned = records(job_dir)[0]
+    os.kill(spawned["shim_pid"], number)
+    os.kill(spawned["pid"], number)
+    exited = exit_of(job_dir)
+    assert (exited["code"], exited["signal"]) == (None, number)
+
+
 def test_the_output_is_kept_from_the_first_byte(shims: Shims) -> None:
     job_dir = shims.job_dir()
     shims.run(job_dir, "/bin/sh", "-c", "echo out; echo err >&2; printf 'no line end'")

@@ -64,6 +64,8 @@ def exited(code: int | None = 0, signal: int | None = None) -> Entry:
         ([STARTING, SPAWNED, STARTED, end("failed"), exited()], "failed"),
         ([STARTING, SPAWNED, STARTED, end("dancing"), exited()], "failed"),
         ([STARTING, SPAWNED, STARTED, LOST], "interrupted"),
+        ([STARTING, SPAWNED, STARTED, end("failed", error="no"), LOST], "failed"),
+        ([STARTING, SPAWNED, STARTED, end("failed", error="no"), CANCEL, LOST], "cancelled"),
         ([STARTING, SPAWNED, LOST, exited(), STARTED, end("completed")], "completed"),
         ([SUBMITTED, CANCEL], "cancelling"),
         ([STARTING, SPAWNED, STARTED, CANCEL], "cancelling"),

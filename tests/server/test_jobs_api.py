@@ -100,6 +100,19 @@ def test_a_running_job_is_cancelled(server: RealServer, code: str, error: str) -
     assert again.json()["message"] == "The job has ended (cancelled); there is nothing to cancel."
 
 
+def test_a_loop_of_ones_own_is_not_waited_for_as_a_trainer_is(server: RealServer) -> None:
+    """It logs how many steps there are, and yet nothing in it reads the flag: it is interrupted soon."""
+    code = "import time, jupyter_trainlive as t\nwhile True: t.log({'loss': 1}, total_steps=9); time.sleep(0.1)"
+    job_id = server.submit(code)
+    while server.job(job_id)["total_steps"] != 9:
+        pass
+    post(server, f"api/training/jobs/{job_id}/cancel")
+    assert server.wait(job_id)["status"] == "cancelled"
+    lines = (server.jobs_dir / job_id / "journal" / "server.jsonl").read_text().splitlines()
+    times = {record["kind"]: record["t"] for record in map(json.loads, lines)}
+    assert times["escalated"] - times["cancel_requested"] < 5
+
+
 def test_a_job_is_cancelled_while_it_starts(server: RealServer) -> None:
     job_id = server.submit("import time; time.sleep(600)")
     assert post(server, f"api/training/jobs/{job_id}/cancel").status_code == 202
@@ -169,6 +182,7 @@ def test_the_log_is_read_in_pieces_that_never_cut_a_character(server: RealServer
         assert tail["text"] == "😀"
         cut = http.get(f"api/training/jobs/{job_id}/log", params={"offset": -2}).json()
         assert cut["text"] == ""
+        assert http.get(f"api/training/jobs/{job_id}/log", params={"limit": 3}).json()["field"] == "limit"
 
 
 @pytest.mark.parametrize(

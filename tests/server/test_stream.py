@@ -84,7 +84,8 @@ async def test_the_first_message_comes_at_once_and_every_change_of_state_has_its
     messages, _ = await follow(server, job_id)
     assert messages[0][0] - began < 0.5
     statuses = [status for status, _ in itertools.groupby(message["status"] for _, message in messages)]
-    assert statuses == ["starting", "running", "completed"]
+    # Who is quick enough still sees it queued.
+    assert statuses[statuses[0] == "queued" :] == ["starting", "running", "completed"]
 
 
 async def test_a_client_of_an_ended_job_gets_its_closing_message(server: RealServer) -> None:

@@ -12,7 +12,8 @@ from ...jobs.errors import InvalidRequest
 from ...jobs.series import csv_chunks
 from .base import ApiBase, allowed
 
-_LIMIT_BYTES, _MOST_BYTES = 64 << 10, 1 << 20
+#: No character is longer than the least.
+_LEAST_BYTES, _LIMIT_BYTES, _MOST_BYTES = 4, 64 << 10, 1 << 20
 
 
 class LogHandler(ApiBase):
@@ -25,8 +26,8 @@ class LogHandler(ApiBase):
         tracker = await self.services.manager.get(job_id)
         offset = self.whole_argument("offset", 0)
         limit = self.whole_argument("limit", _LIMIT_BYTES)
-        if not 1 <= limit <= _MOST_BYTES:
-            raise InvalidRequest("limit", f"must be 1 to {_MOST_BYTES} bytes")
+        if not _LEAST_BYTES <= limit <= _MOST_BYTES:
+            raise InvalidRequest("limit", f"must be {_LEAST_BYTES} to {_MOST_BYTES} bytes")
         self.answer(await asyncio.to_thread(read_log, tracker.job_dir.output_log, offset, limit))
 
 
