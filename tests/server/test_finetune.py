@@ -36,6 +36,8 @@ def test_execute_fine_tunes_and_leaves_a_model(server: RealServer, material: dic
     assert job["final_loss"] is not None
     assert job["eval_loss"] is not None
     assert job["artifacts"] == ["artifacts/model"]
+    sizes = {file["path"]: file["size_bytes"] for file in job["files"]}
+    assert sizes["artifacts/model/model.safetensors"] > 10_000
     counts = {series["name"]: series["count"] for series in job["series"]}
     assert counts["loss"] == counts["learning_rate"] == counts["grad_norm"] == 28
     assert counts["eval_loss"] == 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 from ...jobs.errors import InvalidRequest
+from ...jobs.files import listing
 from ...jobs.tracker import Tracker
 from ...protocol.messages import job_view, message
 from ...protocol.states import Job, Status
@@ -70,7 +72,7 @@ class JobHandler(ApiBase):
 
     @allowed("read")
     async def get(self, job_id: str) -> None:
-        self.answer(detailed(await self.services.manager.get(job_id)))
+        self.answer(await detailed(await self.services.manager.get(job_id)))
 
 
 class StatusHandler(ApiBase):
@@ -101,12 +103,13 @@ async def submit(handler: ApiBase, request: Any) -> None:
     handler.answer(job_view(job), status=201)
 
 
-def detailed(tracker: Tracker) -> dict[str, Any]:
-    """One job with its series and its folder."""
+async def detailed(tracker: Tracker) -> dict[str, Any]:
+    """One job with its series, its folder and the files that it leaves behind."""
     series = [
         {"name": name, "count": summary.count, "last": carry(summary.last)} for name, summary in tracker.series.items()
     ]
-    return {**job_view(tracker.job), "series": series, "directory": str(tracker.job_dir.path)}
+    files = await asyncio.to_thread(listing, tracker.job_dir)
+    return {**job_view(tracker.job), "series": series, "directory": str(tracker.job_dir.path), "files": files}
 
 
 def _matches(job: Job, status: str | None, text: str) -> bool:
