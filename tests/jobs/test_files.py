@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from jupyter_trainlive.jobs import files
 from jupyter_trainlive.protocol.jobdir import JobDir, new_job_id
 
