@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,19 @@ class RealServer:
         with self.http() as http:
             return dict(http.get(f"api/training/jobs/{job_id}").json())
 
-    def wait(self, job_id: str, *statuses: str, timeout: float = 60) -> dict[str, Any]:
-        """The job once it has one of `statuses`, or has ended where none is given."""
-        wanted = statuses or ("completed", "failed", "cancelled", "interrupted")
+    def until(self, job_id: str, condition: Callable[[dict[str, Any]], bool], timeout: float = 60) -> dict[str, Any]:
+        """The job once `condition` holds of it."""
         deadline = time.monotonic() + timeout
-        while (job := self.job(job_id))["status"] not in wanted:
+        while not condition(job := self.job(job_id)):
             log = self.jobs_dir / job_id / "output.log"
             assert time.monotonic() < deadline, (job, log.read_text() if log.exists() else "", self.log[-3000:])
             time.sleep(0.05)
         return job
+
+    def wait(self, job_id: str, *statuses: str, timeout: float = 60) -> dict[str, Any]:
+        """The job once it has one of `statuses`, or has ended where none is given."""
+        wanted = statuses or ("completed", "failed", "cancelled", "interrupted")
+        return self.until(job_id, lambda job: job["status"] in wanted, timeout)
 
 
 @contextlib.contextmanager

@@ -58,8 +58,7 @@ def test_a_cancelled_fine_tune_stops_at_a_step_and_leaves_no_model(
 ) -> None:
     job = execute(server, {**material, "max_steps": 100_000, "name": "long"})
     server.wait(job["job_id"], "running")
-    while server.job(job["job_id"])["current_step"] is None:
-        pass
+    server.until(job["job_id"], lambda job: job["current_step"] is not None)
     with server.http() as http:
         assert http.post(f"api/training/jobs/{job['job_id']}/cancel").status_code == 202
     ended = server.wait(job["job_id"])

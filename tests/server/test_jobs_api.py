@@ -104,8 +104,7 @@ def test_a_loop_of_ones_own_is_not_waited_for_as_a_trainer_is(server: RealServer
     """It logs how many steps there are, and yet nothing in it reads the flag: it is interrupted soon."""
     code = "import time, jupyter_trainlive as t\nwhile True: t.log({'loss': 1}, total_steps=9); time.sleep(0.1)"
     job_id = server.submit(code)
-    while server.job(job_id)["total_steps"] != 9:
-        pass
+    server.until(job_id, lambda job: job["total_steps"] == 9)
     post(server, f"api/training/jobs/{job_id}/cancel")
     assert server.wait(job_id)["status"] == "cancelled"
     lines = (server.jobs_dir / job_id / "journal" / "server.jsonl").read_text().splitlines()

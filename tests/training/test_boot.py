@@ -47,7 +47,9 @@ class Kernel:
         return process.wait(30)
 
     def until(self, kind: str) -> None:
+        deadline = time.monotonic() + 30
         while not self.job.records(kind):
+            assert time.monotonic() < deadline, (kind, self.log)
             time.sleep(0.02)
 
     @property
@@ -176,7 +178,7 @@ def test_a_second_request_does_nothing(kernel: Kernel) -> None:
 @pytest.mark.parametrize("sleep", ["time.sleep(60)", "await asyncio.sleep(60)"])
 def test_an_interrupt_ends_a_cancelled_job_as_cancelled(kernel: Kernel, sleep: str) -> None:
     kernel.start(kind="code", code=f"import asyncio, time\n{sleep}")
-    kernel.until("phase")
+    kernel.until("start")
     time.sleep(0.3)
     kernel.job.cancel()
     kernel.manager.interrupt_kernel()
@@ -186,7 +188,7 @@ def test_an_interrupt_ends_a_cancelled_job_as_cancelled(kernel: Kernel, sleep: s
 
 def test_an_interrupt_nobody_wished_is_a_failure(kernel: Kernel) -> None:
     kernel.start(kind="code", code="import time; time.sleep(60)")
-    kernel.until("phase")
+    kernel.until("start")
     time.sleep(0.3)
     kernel.manager.signal_kernel(signal.SIGINT)
     assert kernel.wait() == 0
