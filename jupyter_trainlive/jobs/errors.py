@@ -30,5 +30,5 @@ class NotAllowed(JobError):
     """The state of the job does not allow that."""
 
 
-class StorageFull(JobError):
-    """The disk of the job directories has no room left."""
+class NoStorage(JobError):
+    """The folder of the jobs takes no further one: its disk is full, or it can't be written."""

@@ -26,7 +26,7 @@ from ..protocol.journal import append_shared
 from ..protocol.messages import message
 from ..protocol.states import Job
 from .cancellation import Graces, escalate
-from .errors import NotAllowed, StorageFull, UnknownJob
+from .errors import NoStorage, NotAllowed, UnknownJob
 from .submission import Defaults, spec_of
 from .tracker import Tracker, load
 
@@ -65,9 +65,9 @@ class JobManager(LoggingConfigurable):
         self.on_activity: Callable[[int], None] = lambda active: None
 
     async def start(self) -> None:
-        """Listen to the doorbell and find the jobs that are there; raises OSError where it can't."""
-        self.jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Listen to the doorbell and find the jobs that are there."""
         try:
+            self.jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._bell = listen(self.jobs_dir)
         except OSError as error:
             self.log.warning("No doorbell in %s (%s): jobs are polled instead.", self.jobs_dir, error)
@@ -94,15 +94,16 @@ class JobManager(LoggingConfigurable):
     async def submit(self, request: object) -> Job:
         """Check what is asked for, write the job's directory, start it.
 
-        Returns as soon as the job exists; raises InvalidRequest, Unprocessable or StorageFull.
+        Returns as soon as the job exists; raises InvalidRequest, Unprocessable or NoStorage.
         """
         spec = await asyncio.to_thread(spec_of, request, self._defaults)
         try:
             job_id = await asyncio.to_thread(self._create, spec)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(f"There is no room left in {self.jobs_dir}: free some and submit again.") from error
-            raise
+                raise NoStorage(f"There is no room left in {self.jobs_dir}: free some and submit again.") from error
+            remedy = "set TrainLive.jobs_dir to a folder that can be written"
+            raise NoStorage(f"No job can be kept in {self.jobs_dir} ({error.strerror}): {remedy}.") from error
         return (await self.get(job_id)).job
 
     def _create(self, spec: dict[str, Any]) -> str:
@@ -110,6 +111,8 @@ class JobManager(LoggingConfigurable):
         job_dir = JobDir(self.jobs_dir / new_job_id())
         spec = {"job_id": job_dir.job_id, **spec}
         try:
+            # Whoever removed it while the server runs wants the jobs gone, not the next one refused.
+            self.jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             job_dir.create()
             write_desired(job_dir.control_file, Desired.RUNNING)
             append_shared(job_dir.server_journal, "submitted", name=spec["name"], job_kind=spec["kind"])
@@ -160,7 +163,7 @@ class JobManager(LoggingConfigurable):
         known = set(self._trackers)
         try:
             names = set(await asyncio.to_thread(os.listdir, self.jobs_dir))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             names = set()
         for job_id in known - names:
             self._trackers.pop(job_id, None)

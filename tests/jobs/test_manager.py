@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from jupyter_trainlive.jobs import manager as manager_module
-from jupyter_trainlive.jobs.errors import InvalidRequest, NotAllowed, StorageFull, UnknownJob
+from jupyter_trainlive.jobs.errors import InvalidRequest, NoStorage, NotAllowed, UnknownJob
 from jupyter_trainlive.kernels.work import environment
 from jupyter_trainlive.protocol.jobdir import JobDir, new_job_id, write_json
 from jupyter_trainlive.protocol.journal import JournalReader, append_shared
@@ -202,7 +202,7 @@ async def test_a_full_disk_refuses_the_job_and_nothing_of_it_is_left(small_disk:
     async with managing(small_disk / "jobs", **FAST) as manager:
         with pytest.raises(OSError, match="No space"):
             (small_disk / "filler").write_bytes(bytes(1 << 20))
-        with pytest.raises(StorageFull, match="no room left"):
+        with pytest.raises(NoStorage, match="no room left"):
             await submit(manager, "pass")
         assert not any(path.name.startswith("job_") for path in manager.jobs_dir.iterdir())
         assert await manager.list() == []
@@ -329,7 +329,7 @@ async def test_what_a_refused_write_leaves_is_taken_away(tmp_path: Path) -> None
         handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (30, limit[1]))
         try:
-            with pytest.raises(StorageFull):
+            with pytest.raises(NoStorage):
                 await submit(manager, "pass")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -354,3 +354,19 @@ async def test_a_specs_contents_are_what_was_asked_for_and_never_change(tmp_path
             "cwd": str(tmp_path),
             "kernel_name": "python3",
         }
+
+
+async def test_a_jobs_folder_that_cannot_be_says_so_and_the_server_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with managing(tmp_path / "file" / "jobs") as manager:
+        assert await manager.list() == []
+        with pytest.raises(NoStorage, match=r"set TrainLive\.jobs_dir"):
+            await submit(manager, "pass")
+
+
+async def test_a_jobs_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    async with managing(tmp_path / "jobs") as manager:
+        shutil.rmtree(tmp_path / "jobs")
+        assert await manager.list() == []
+        job_id = await submit(manager, "pass")
+        assert (await reach(manager, job_id)).status.value == "completed"

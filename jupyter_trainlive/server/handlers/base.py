@@ -13,7 +13,7 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
-from ...jobs.errors import InvalidRequest, JobError, NotAllowed, StorageFull, UnknownJob, Unprocessable
+from ...jobs.errors import InvalidRequest, JobError, NoStorage, NotAllowed, UnknownJob, Unprocessable
 from ...protocol.values import dumps
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _STATUS: tuple[tuple[type[JobError], int], ...] = (
     (NotAllowed, 409),
     (Unprocessable, 422),
     (InvalidRequest, 400),
-    (StorageFull, 507),
+    (NoStorage, 507),
 )
 
 
