@@ -34,6 +34,9 @@ _CANCEL_SECONDS = 35.0
 _CELLS_SECONDS = 300.0
 #: Shutting down a busy kernel takes some seconds.
 _REQUEST_SECONDS = 60.0
+#: A cell that has launched its job is done soon after.
+_SHOWN_SECONDS = 10.0
+_POLL_SECONDS = 0.5
 _ENDING_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 
 
@@ -65,12 +68,14 @@ def _demo(folder: Path, exit_at_end: bool) -> int:
     with jupyterlab(folder, token) as access, _client(access, token) as server, _nothing_left(server):
         connection.use(access)
         url = f"{access.url.rstrip('/')}/lab/tree/{notebook.name}"
-        print(f"\n  Watch it at  {url}\n  Token        {token}\n", flush=True)
         known = {job.job_id for job in api.jobs()}
-        failures: list[BaseException] = []
-        runner = threading.Thread(target=_run, args=(server, notebook, failures), daemon=True)
+        shown, failures = threading.Event(), list[BaseException]()
+        runner = threading.Thread(target=_run, args=(server, notebook, shown, failures), daemon=True)
         runner.start()
         job = _new_job(known, runner, failures)
+        # Who opens the notebook finds the job in it only once its cell is done and written.
+        shown.wait(_SHOWN_SECONDS)
+        print(f"\n  Watch it at  {url}\n  Token        {token}\n", flush=True)
         closing = asyncio.run(watch(job))
         runner.join(_CELLS_SECONDS)
         if runner.is_alive():
@@ -162,9 +167,15 @@ def _say(text: str) -> None:
         print(text, flush=True)
 
 
-def _run(server: httpx.Client, notebook: Path, failures: list[BaseException]) -> None:
+def _run(server: httpx.Client, notebook: Path, shown: threading.Event, failures: list[BaseException]) -> None:
+    def wait_for_jobs() -> None:
+        """A kernel that is busy could not show its widgets to a page that is opened; so it is left idle."""
+        while any(not Status(job.status).ended for job in api.jobs()):
+            shown.set()
+            time.sleep(_POLL_SECONDS)
+
     try:
-        run_in_session(server, notebook)
+        run_in_session(server, notebook, wait_for_jobs)
     except Exception as error:  # noqa: BLE001 - told by the thread that waits for it
         failures.append(error)
 
