@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from ..protocol.jobdir import is_job_id
 from . import connection
+from .errors import RequestError
 from .job import Job
 
 
@@ -34,7 +37,7 @@ def finetune(
         **_common(name, kernel_name, gpus, env),
         **parameters,
         "model_name": _local_or_hub(model_name),
-        "dataset_path": str(Path(dataset_path).expanduser().absolute()),
+        "dataset_path": _data_file(dataset_path),
     }
     return _submitted("api/training/execute", request)
 
@@ -64,6 +67,8 @@ def jobs(*, status: str | None = None, q: str | None = None, limit: int = 50) ->
 
 def get(job_id: str) -> Job:
     """The job with that id; raises RequestError where there is none."""
+    if not is_job_id(job_id):
+        raise RequestError(f"There is no job {job_id!r}; an id looks like job_3f9k2m7qx1ab", 404, "job_id")
     found = connection.current().get(f"api/training/jobs/{job_id}")
     return Job(found["job_id"], found["name"])
 
@@ -76,6 +81,13 @@ def _submitted(path: str, request: dict[str, Any]) -> Job:
 def _common(name: str | None, kernel_name: str | None, gpus: int | None, env: dict[str, str] | None) -> dict[str, Any]:
     given = {"name": name, "kernel_name": kernel_name or _own_kernel_name(), "gpus": gpus, "env": env}
     return {"cwd": str(Path.cwd()), **{key: value for key, value in given.items() if value is not None}}
+
+
+def _data_file(dataset_path: object) -> str:
+    if not isinstance(dataset_path, (str, os.PathLike)):
+        kind = type(dataset_path).__name__
+        raise TypeError(f"dataset_path must be the path of a JSON Lines file, not a {kind}; write the rows into one")
+    return str(Path(dataset_path).expanduser().absolute())
 
 
 def _local_or_hub(model_name: str | Path) -> str:

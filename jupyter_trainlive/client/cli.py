@@ -82,6 +82,8 @@ def _status(options: argparse.Namespace) -> int:
 def _watch(options: argparse.Namespace) -> int:
     closing = asyncio.run(watch(api.get(options.job_id)))
     print(plain(closing["error"] or "") or f"completed, final loss {closing['final_loss']}")
+    if closing.get("hint"):
+        print(plain(closing["hint"]))
     return 0 if closing["status"] == "completed" else 1
 
 

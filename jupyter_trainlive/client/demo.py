@@ -67,6 +67,7 @@ def _demo(folder: Path, exit_at_end: bool) -> int:
     print("Starting JupyterLab …", flush=True)
     with jupyterlab(folder, token) as access, _client(access, token) as server, _nothing_left(server):
         connection.use(access)
+        print("Running the quickstart …", flush=True)
         url = f"{access.url.rstrip('/')}/lab/tree/{notebook.name}"
         known = {job.job_id for job in api.jobs()}
         shown, failures = threading.Event(), list[BaseException]()

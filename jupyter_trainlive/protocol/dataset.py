@@ -149,8 +149,10 @@ def _object(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         if text.strip() in ("[", "{"):
             _bad_layout("begins JSON that goes over several lines")
-        where = f" ({error.msg} at character {error.pos + 1})" if isinstance(error, json.JSONDecodeError) else ""
-        raise _Bad(f"is not JSON{where}: {_quote(text)}") from None
+        where = ""
+        if isinstance(error, json.JSONDecodeError):
+            where = f" ({error.msg.removesuffix(' at')} at character {error.pos + 1})"
+        raise _Bad(f"is not JSON{where}: {_quote(text)}; in JSON Lines each line is {_FORMS}") from None
     if isinstance(row, list):
         _bad_layout("holds a JSON list")
     if not isinstance(row, dict):

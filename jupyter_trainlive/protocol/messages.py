@@ -55,9 +55,15 @@ def closing_message(job: Job, now: float) -> Message:
         "job_id": job.job_id,
         "status": job.status.value,
         "error": job.error,
+        "hint": _hint(job),
         "complete": True,
         "timestamp": iso(now),
     }
+
+
+def _hint(job: Job) -> str | None:
+    """What the user can do about a failure, where that is known."""
+    return job.training.hint if job.status is Status.FAILED else None
 
 
 def message(job: Job, now: float, *, gpu_utilization_percent: float | None = None) -> Message:
@@ -101,7 +107,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "started_at": iso(training.started_at),
         "ended_at": iso(job.ended_at),
         "error": job.error,
-        "hint": training.hint if job.status is Status.FAILED else None,
+        "hint": _hint(job),
         "traceback": training.traceback,
         "exit": None
         if process.exited_at is None

@@ -71,7 +71,8 @@ def _flag(value: object) -> bool:
 
 def _real(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"must be a number, not {_kind(value)}")
+        given = f" {_short(value)}" if isinstance(value, str) else ""
+        raise ValueError(f"must be a number, not {_kind(value)}{given}")
     try:
         number = float(value)
     except OverflowError:
@@ -105,8 +106,10 @@ def _whole(least: int, most: int = _INT_LIMIT) -> Callable[[object], int]:
         number = _real(value)
         if number != int(number):
             raise ValueError(f"must be a whole number, but is {number:g}")
-        if not least <= number <= most:
-            raise ValueError(f"must be between {least} and {most}, but is {number:.15g}")
+        if number < least:
+            raise ValueError(f"must be at least {least}, but is {number:.15g}")
+        if number > most:
+            raise ValueError(f"must be at most {most}, but is {number:.15g}")
         return int(number)
 
     return check
@@ -247,8 +250,8 @@ def check_model(name: str, base: Path | None = None) -> str:
                     "model_name", f"{_short(name)} is a folder without config.json; give a saved model's"
                 )
         elif looks_local:
-            problem = "is a file; give the folder it lies in" if path.exists() else "does not exist"
-            raise _no_model(name, f"{problem}, or give a hub id like owner/name")
+            problem = "is a file" if path.exists() else f"does not exist ({path})"
+            raise _no_model(name, f"{problem}; give the folder of a saved model, or a hub id like owner/name")
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _no_model(name, f"can't be looked at: {reason}") from None

@@ -34,7 +34,7 @@ class Status(str, Enum):
 
 #: How the error of a cancelled job names the force that was needed.
 _FORCE = {
-    "interrupt": " (an interrupt was needed)",
+    "interrupt": " (by an interrupt)",
     "terminate": " (it had to be terminated)",
     "kill": " (it had to be killed)",
 }

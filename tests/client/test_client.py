@@ -184,3 +184,10 @@ def test_a_server_that_does_not_answer_is_named(tmp_path: Path, at: Callable[[Pa
     with pytest.raises(NoServerError, match=r"http://127\.0\.0\.1:9/ does not answer") as refused:
         trainlive.launch(code="pass")
     assert "s3cret" not in str(refused.value)
+
+
+def test_what_is_no_path_and_no_job_is_said_plainly() -> None:
+    with pytest.raises(TypeError, match="dataset_path must be the path of a JSON Lines file, not a list"):
+        trainlive.finetune("model", [{"text": "a"}])  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match="There is no job 'job_nope'; an id looks like"):
+        trainlive.get("job_nope")

@@ -89,7 +89,7 @@ def test_a_training_that_is_killed_gives_exit_status_1_and_the_reason(start: Cal
     assert demo.is_gone(), demo.running()
 
 
-@pytest.mark.parametrize("moment", ["Starting JupyterLab", "Token"])
+@pytest.mark.parametrize("moment", ["Starting JupyterLab", "Running the quickstart"])
 def test_ctrl_c_before_there_is_a_job_ends_everything_too(start: Callable[..., Demo], moment: str) -> None:
     demo = start("--exit")
     demo.until(lambda text: moment in text)

@@ -19,7 +19,7 @@ PROGRESS_KEYS = {
 COMPLETION_KEYS = {
     *("job_id", "status", "progress", "final_loss", "eval_loss", "complete", "completed_at", "error", "timestamp"),
 }
-FAILURE_KEYS = {"job_id", "status", "error", "complete", "timestamp"}
+FAILURE_KEYS = {"job_id", "status", "error", "hint", "complete", "timestamp"}
 
 
 def job_with(*records: tuple[str, str, dict[str, Any]]) -> Job:

@@ -108,7 +108,7 @@ def test_what_the_journals_say_gives_the_status(entries: list[Entry], status: st
         ([CANCEL, SPAWNED, exited()], "Cancelled"),
         (
             [CANCEL, entry("server", "escalated", to="interrupt"), SPAWNED, exited()],
-            "Cancelled (an interrupt was needed)",
+            "Cancelled (by an interrupt)",
         ),
         ([CANCEL, entry("server", "escalated", to="kill"), SPAWNED, exited()], "Cancelled (it had to be killed)"),
         ([CANCEL, entry("server", "escalated", to="unheard-of"), SPAWNED, exited()], "Cancelled"),
