@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from . import api
+from . import api, connection
 from .errors import TrainLiveError
 from .job import Job
 from .terminal import ProgressBar, plain
@@ -66,11 +66,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(options: argparse.Namespace) -> int:
-    for job in api.jobs(limit=options.limit):
-        info = job.info()
+    for info in connection.current().get("api/training/jobs", limit=options.limit)["jobs"]:
         progress = "" if info["progress"] is None else f"{info['progress']:.0f} %"
         loss = "" if info["loss"] is None else f"loss {info['loss']:.4g}"
-        print(f"{job.job_id}  {info['status']:<11} {progress:>5}  {loss:<12} {plain(job.name)}")
+        print(f"{info['job_id']}  {info['status']:<11} {progress:>5}  {loss:<12} {plain(info['name'])}")
     return 0
 
 

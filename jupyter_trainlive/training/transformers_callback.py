@@ -62,14 +62,7 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
         self._recorded_at = -math.inf
 
     @_guarded
-    def on_train_begin(
-        self,
-        recorder: Recorder,
-        args: Args,
-        state: State,
-        control: Control,
-        **_: Any,
-    ) -> None:
+    def on_train_begin(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
         recorder.segment(
             step=state.global_step, total_steps=_positive(state.max_steps), total_epochs=_epochs(args, state)
         )
@@ -80,25 +73,11 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
         self._heed(recorder, args, control)
 
     @_guarded
-    def on_step_begin(
-        self,
-        recorder: Recorder,
-        args: Args,
-        state: State,
-        control: Control,
-        **_: Any,
-    ) -> None:
+    def on_step_begin(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
         recorder.phase("training")
 
     @_guarded
-    def on_step_end(
-        self,
-        recorder: Recorder,
-        args: Args,
-        state: State,
-        control: Control,
-        **_: Any,
-    ) -> None:
+    def on_step_end(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
         now = time.perf_counter()
         self._seconds += now - self._mark
         self._steps += 1
@@ -112,49 +91,21 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
             recorder.phase("saving")
 
     @_guarded
-    def on_epoch_end(
-        self,
-        recorder: Recorder,
-        args: Args,
-        state: State,
-        control: Control,
-        **_: Any,
-    ) -> None:
+    def on_epoch_end(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
         # After a stop in the middle the Trainer still evaluates and saves what is due at the end of an epoch.
         self._heed(recorder, args, control)
 
     @_guarded
-    def on_prediction_step(
-        self,
-        recorder: Recorder,
-        args: Args,
-        state: State,
-        control: Control,
-        **_: Any,
-    ) -> None:
+    def on_prediction_step(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
         recorder.phase("evaluating")
 
     @_guarded
-    def on_evaluate(
-        self,
-        recorder: Recorder,
-        args: Args,
-        state: State,
-        control: Control,
-        **_: Any,
-    ) -> None:
+    def on_evaluate(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
         recorder.phase("saving" if control.should_save else "training")
         self._mark = time.perf_counter()
 
     @_guarded
-    def on_save(
-        self,
-        recorder: Recorder,
-        args: Args,
-        state: State,
-        control: Control,
-        **_: Any,
-    ) -> None:
+    def on_save(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
         # The name is the Trainer's; it tells nobody where it saved.
         path = Path(args.output_dir or ".").absolute() / f"checkpoint-{state.global_step}"
         root = recorder.job_dir.path.absolute()
