@@ -8,10 +8,19 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from .real_server import RealServer, serve
 
+# The same examples every time, however slow the machine is.
+settings.register_profile("here", derandomize=True, deadline=None)
+settings.load_profile("here")
+
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-faults", action="store_true", help="put the table of tests/faults into CONTRIBUTING.md")
 
 
 @pytest.fixture(scope="session", autouse=True)

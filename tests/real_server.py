@@ -81,8 +81,12 @@ def serve(
     config: Mapping[str, Any] | None = None,
     base_url: str = "/user/a%40b/",
     port: int = 0,
+    one_at_a_time: bool = False,
 ) -> Iterator[RealServer]:
-    """Start a server on a free port and stop it at the end; the jobs it started run on."""
+    """Start a server on a free port and stop it at the end; the jobs it started run on.
+
+    It runs several jobs side by side, unless it is told to run them as it would by itself.
+    """
     home.mkdir(parents=True, exist_ok=True)
     (home / "config").mkdir(exist_ok=True)
     (home / "config" / "jupyter_server_config.json").write_text(json.dumps({**ENABLED, **(config or {})}))
@@ -102,6 +106,7 @@ def serve(
         *(python, "-m", module, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
         *(f"--ServerApp.port={port}", f"--ServerApp.base_url={base_url}", f"--ServerApp.root_dir={root}"),
         *(f"--TrainLive.jobs_dir={home / 'jobs'}", *arguments),
+        *([] if one_at_a_time else ["--JobManager.max_concurrent_jobs=8"]),
     ]
     with (home / "server.log").open("ab") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)

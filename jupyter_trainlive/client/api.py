@@ -21,6 +21,9 @@ def finetune(
     name: str | None = None,
     kernel_name: str | None = None,
     gpus: int | None = None,
+    priority: int | None = None,
+    nan_patience: int | None = None,
+    stop_on_nan: bool | None = None,
     env: dict[str, str] | None = None,
     **parameters: Any,
 ) -> Job:
@@ -29,12 +32,24 @@ def finetune(
     `model_name` is a hub id or a local folder; `dataset_path` a JSONL file with ``text``,
     ``prompt``/``completion`` or ``messages`` rows. `parameters` bear the names of transformers'
     TrainingArguments (num_train_epochs, per_device_train_batch_size, learning_rate, …). The job runs in the
-    kernel of this notebook unless `kernel_name` names another one; `gpus=0` hides the GPUs from it.
+    kernel of this notebook unless `kernel_name` names another one.
+
+    It waits in the queue until `gpus` GPUs are free (one where the machine has any, and none are given; 0 hides them
+    from it) and those of a higher `priority` (-100 to 100) have begun. A loss that is NaN or infinite `nan_patience`
+    times in a row (3) raises an alert, and with `stop_on_nan` ends the training.
 
     Raises RequestError, which names the wrong parameter and the remedy, and NoServerError.
     """
     request = {
-        **_common(name, kernel_name, gpus, env),
+        **_common(
+            name=name,
+            kernel_name=kernel_name,
+            gpus=gpus,
+            priority=priority,
+            nan_patience=nan_patience,
+            stop_on_nan=stop_on_nan,
+            env=env,
+        ),
         **parameters,
         "model_name": _local_or_hub(model_name),
         "dataset_path": _data_file(dataset_path),
@@ -48,14 +63,27 @@ def launch(
     name: str | None = None,
     kernel_name: str | None = None,
     gpus: int | None = None,
+    priority: int | None = None,
+    nan_patience: int | None = None,
+    stop_on_nan: bool | None = None,
     env: dict[str, str] | None = None,
 ) -> Job:
     """Run code in a training kernel of its own; returns at once.
 
-    What it logs with ``jupyter_trainlive.log`` and a ``TrainLiveCallback`` becomes its curves. Raises
+    What it logs with ``jupyter_trainlive.log`` and a ``TrainLiveCallback`` becomes its curves. `gpus`, `priority`,
+    `nan_patience` and `stop_on_nan` are as for `finetune`. Raises
     RequestError, which names the wrong field and the remedy, and NoServerError.
     """
-    request = {**_common(name, kernel_name, gpus, env), "kind": "code", "code": code}
+    common = _common(
+        name=name,
+        kernel_name=kernel_name,
+        gpus=gpus,
+        priority=priority,
+        nan_patience=nan_patience,
+        stop_on_nan=stop_on_nan,
+        env=env,
+    )
+    request = {**common, "kind": "code", "code": code}
     return _submitted("api/training/jobs", request)
 
 
@@ -78,9 +106,10 @@ def _submitted(path: str, request: dict[str, Any]) -> Job:
     return Job(job["job_id"], job["name"])
 
 
-def _common(name: str | None, kernel_name: str | None, gpus: int | None, env: dict[str, str] | None) -> dict[str, Any]:
-    given = {"name": name, "kernel_name": kernel_name or _own_kernel_name(), "gpus": gpus, "env": env}
-    return {"cwd": str(Path.cwd()), **{key: value for key, value in given.items() if value is not None}}
+def _common(*, kernel_name: str | None, **given: Any) -> dict[str, Any]:
+    """The fields that jobs of all kinds have, those that were given."""
+    given["kernel_name"] = kernel_name or _own_kernel_name()
+    return {"cwd": str(Path.cwd()), **{name: value for name, value in given.items() if value is not None}}
 
 
 def _data_file(dataset_path: object) -> str:

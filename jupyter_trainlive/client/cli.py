@@ -1,4 +1,4 @@
-"""The command line: ``jupyter trainlive list | status | watch | log | cancel | demo``."""
+"""The command line: ``jupyter trainlive list | status | watch | log | pause | resume | cancel | … | demo``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def _parser() -> argparse.ArgumentParser:
         ("status", _status, "one job's latest message, as JSON"),
         ("watch", _watch, "follow a job to its end; exit status 0 if it completed"),
         ("log", _log, "the output of a job"),
+        ("pause", _pause, "hold a job at its next step"),
+        ("resume", _resume, "let a paused job go on, or one that ended before its time"),
         ("cancel", _cancel, "ask a job to stop"),
+        ("delete", _delete, "delete an ended job with all its files"),
     ):
         command = commands.add_parser(name, help=help_text)
         command.set_defaults(run=run)
@@ -56,6 +59,15 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--limit", type=int, default=20, help="how many at most (20)")
         else:
             command.add_argument("job_id")
+        if name == "pause":
+            command.add_argument("--release", action="store_true", help="write a checkpoint and free its GPU")
+    clean = commands.add_parser("clean", help="delete old jobs and checkpoints; without limits: as configured")
+    clean.add_argument("--max-age-days", type=float, help="ended jobs older than this")
+    clean.add_argument("--max-total-gb", type=float, help="old checkpoints, then the oldest jobs, beyond this in all")
+    clean.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
+    clean.set_defaults(run=_clean)
+    reindex = commands.add_parser("reindex", help="build the server's index of the jobs again from their directories")
+    reindex.set_defaults(run=_reindex)
     demo = commands.add_parser("demo", help="run the quickstart in JupyterLab and follow its job here")
     demo.add_argument("--exit", action="store_true", help="stop when the job has ended")
     demo.add_argument(
@@ -102,8 +114,40 @@ def _log(options: argparse.Namespace) -> int:
     return 0
 
 
+def _pause(options: argparse.Namespace) -> int:
+    api.get(options.job_id).pause(release=options.release)
+    return 0
+
+
+def _resume(options: argparse.Namespace) -> int:
+    api.get(options.job_id).resume()
+    return 0
+
+
 def _cancel(options: argparse.Namespace) -> int:
     api.get(options.job_id).cancel()
+    return 0
+
+
+def _delete(options: argparse.Namespace) -> int:
+    api.get(options.job_id).delete()
+    return 0
+
+
+def _clean(options: argparse.Namespace) -> int:
+    limits = {"max_age_days": options.max_age_days, "max_total_gb": options.max_total_gb}
+    given = {name: value for name, value in limits.items() if value is not None}
+    done = connection.current().post("api/training/clean", {**given, "dry_run": options.dry_run})
+    for removal in done["removed"]:
+        what = removal["job_id"] + (f"/{removal['path']}" if removal["path"] else "")
+        print(f"{what}  {removal['size_bytes'] / 2**30:.2f} GB  {plain(removal['reason'])}")
+    would = "would be" if options.dry_run else "were"
+    print(f"{done['freed_bytes'] / 2**30:.2f} GB {would} freed")
+    return 0
+
+
+def _reindex(options: argparse.Namespace) -> int:
+    print(f"{connection.current().post('api/training/reindex')['jobs']} jobs indexed")
     return 0
 
 

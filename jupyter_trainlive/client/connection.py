@@ -32,7 +32,21 @@ class Connection:
             raise NoServerError(f"The Jupyter server at {self.access.url} does not answer: {error}") from error
         if response.is_success:
             return response
+        owner = self._owner_of_the_jobs(response)
+        if owner is not None:
+            return owner.request(method, path, **options)
         raise _refusal(response)
+
+    def _owner_of_the_jobs(self, response: httpx.Response) -> Connection | None:
+        """The server of the same user that this one says owns the jobs: what changes them is asked of it."""
+        if response.status_code != 409:
+            return None
+        try:
+            pid = response.json()["owner_pid"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        access = discovery.of_server(pid) if isinstance(pid, int) else None
+        return None if access is None or access == self.access else Connection(access)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON answer to a GET; parameters that are None are left out."""

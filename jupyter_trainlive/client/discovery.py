@@ -36,6 +36,11 @@ def find(environ: Mapping[str, str] = os.environ, runtime_dir: Path | None = Non
     return _nearest(running, (cwd or Path.cwd()).resolve())
 
 
+def of_server(pid: int, runtime_dir: Path | None = None) -> Access | None:
+    """The running server of this user with that pid, if there is one."""
+    return _read(access_file(runtime_dir or Path(jupyter_runtime_dir()), pid))
+
+
 def is_running(access: Access, runtime_dir: Path | None = None) -> bool:
     """Whether the server that `access` leads to still runs."""
     return _read(access_file(runtime_dir or Path(jupyter_runtime_dir()), access.pid)) == access

@@ -48,7 +48,7 @@ class Job:
 
     @property
     def status(self) -> str:
-        """queued, starting, running, cancelling, completed, failed, cancelled or interrupted."""
+        """queued, starting, running, pausing, paused, cancelling, completed, failed, cancelled or interrupted."""
         return str(self.progress["status"])
 
     @property
@@ -73,12 +73,31 @@ class Job:
         """The folder with what the training leaves behind; the fine-tune recipe's model is in ``model``."""
         return self.directory / "artifacts"
 
+    def pause(self, *, release: bool = False) -> None:
+        """Hold the job at its next step, GPU and all; with `release` write a checkpoint and free its GPU.
+
+        A job that still waits in the queue is held there. Raises RequestError where its state does not allow it,
+        or where it has no checkpoint to go on from.
+        """
+        connection.current().post(f"api/training/jobs/{self.job_id}/pause", {"release": release})
+
+    def resume(self) -> None:
+        """Let a paused job go on; one that was interrupted, failed or cancelled goes on from its last checkpoint."""
+        connection.current().post(f"api/training/jobs/{self.job_id}/resume")
+
     def cancel(self) -> None:
         """Ask the job to stop: at the next step if it can, by more force if it does not."""
         connection.current().post(f"api/training/jobs/{self.job_id}/cancel")
 
+    def delete(self) -> None:
+        """Delete an ended job with all its files, the model and the checkpoints included."""
+        connection.current().request("DELETE", f"api/training/jobs/{self.job_id}")
+
     def wait(self, timeout: float | None = None) -> Job:
-        """Wait until the job has ended, however it did; raises TimeoutError after `timeout` seconds."""
+        """Wait until the job has ended, however it did; raises TimeoutError after `timeout` seconds.
+
+        A paused job has not ended.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         while not Status(self.status).ended:
             if deadline is not None and time.monotonic() > deadline:

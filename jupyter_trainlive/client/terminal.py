@@ -29,7 +29,9 @@ def duration(seconds: float) -> str:
 
 def summary(message: dict[str, Any]) -> str:
     """A progress message in words, what is not known left out."""
-    parts = []
+    if message.get("queue"):
+        return f"queued, place {message['queue']['position']}: {plain(message['queue']['reason'])}"
+    parts = [] if message["status"] in ("running", "starting", "queued") else [message["status"]]
     if message["current_step"] is not None:
         total = "" if message["total_steps"] is None else f"/{message['total_steps']}"
         parts.append(f"step {message['current_step']}{total}")

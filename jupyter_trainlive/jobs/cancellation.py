@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ..kernels.processes import is_alive, signal_group
@@ -27,33 +26,40 @@ class Graces:
     terminate: float
 
 
-async def escalate(tracker: Tracker, graces: Graces, note: Callable[..., Awaitable[None]]) -> None:
+async def escalate(tracker: Tracker, graces: Graces) -> None:
     """See a job to its end, with no more force than needed; every step taken is noted in its journal."""
-    flag = graces.flag if tracker.job.training.segments else min(graces.flag, _NO_TRAINER_SECONDS)
-    if await tracker.until(lambda job: job.status.ended, flag):
+    training = tracker.job.now.training
+    # Who is held looks for the flag all the time.
+    heeds = training.segments > 0 or training.held is not None
+    flag = graces.flag if heeds else min(graces.flag, _NO_TRAINER_SECONDS)
+    if await tracker.until(_gone, flag):
         return
-    if tracker.job.process.pid is None:
-        await tracker.until(lambda job: job.process.pid is not None or job.status.ended, _KILL_SECONDS)
+    if tracker.job.now.process.pid is None:
+        await tracker.until(lambda job: job.now.process.pid is not None or _gone(job), _KILL_SECONDS)
     for to, number, grace in (
         ("interrupt", signal.SIGINT, graces.interrupt),
         ("terminate", signal.SIGTERM, graces.terminate),
         ("kill", signal.SIGKILL, _KILL_SECONDS),
     ):
-        if tracker.job.status.ended:
+        if _gone(tracker.job):
             return
-        await note(tracker, "escalated", to=to)
+        await tracker.note("escalated", to=to)
         await asyncio.to_thread(_send, tracker.job, number)
-        if await tracker.until(lambda job: job.status.ended, grace):
+        if await tracker.until(_gone, grace):
             return
+
+
+def _gone(job: Job) -> bool:
+    return not job.running
 
 
 def _send(job: Job, number: int) -> None:
-    pid = job.process.pid
-    if pid is None or not is_alive(pid, job.process.start_time):
+    process = job.now.process
+    if process.pid is None or not is_alive(process.pid, process.start_time, process.boot_id):
         return
     if number == signal.SIGINT:
         # The kernel alone: its workers would die of an interrupt meant for the cell.
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+            os.kill(process.pid, number)
     else:
-        signal_group(pid, number)
+        signal_group(process.pid, number)

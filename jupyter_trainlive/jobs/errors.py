@@ -30,5 +30,13 @@ class NotAllowed(JobError):
     """The state of the job does not allow that."""
 
 
+class ReadOnly(NotAllowed):
+    """Another server, of which the pid may be known, owns the folder of the jobs; this one only shows them."""
+
+    def __init__(self, message: str, owner_pid: int | None) -> None:
+        super().__init__(message)
+        self.owner_pid = owner_pid
+
+
 class NoStorage(JobError):
     """The folder of the jobs takes no further one: its disk is full, or it can't be written."""

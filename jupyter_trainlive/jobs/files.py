@@ -1,14 +1,16 @@
-"""What a job leaves behind: the files in its artifacts and checkpoints."""
+"""What a job leaves behind: the files in its artifacts and checkpoints, and the last it said."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from ..protocol.jobdir import JobDir
 
 #: A list is for looking at; a job may leave more files than anybody looks at.
 _MOST = 1000
+_TAIL_LINES, _TAIL_BYTES = 20, 8192
 
 
 def listing(job_dir: JobDir) -> list[dict[str, Any]]:
@@ -30,3 +32,14 @@ def listing(job_dir: JobDir) -> list[dict[str, Any]]:
                 if len(files) == _MOST:
                     return files
     return files
+
+
+def last_lines(log: Path) -> str:
+    """The last 20 lines of an output, or what of them lies in its last 8 KiB; empty where there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            data = file.read()
+    except OSError:
+        return ""
+    return "\n".join(data.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:])

@@ -1,83 +1,170 @@
-"""The manager of all jobs in one folder: submits, follows, cancels, and finds them again."""
+"""The manager of all jobs in one folder: submits, queues, follows and controls them, and finds them again."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
-import os
-import shutil
 import socket
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 from traitlets.config import LoggingConfigurable
-from traitlets.traitlets import Float, Instance
+from traitlets.traitlets import Enum, Float, Instance, Int, Unicode
 
-from ..kernels.launcher import Launcher, remove_sockets
-from ..kernels.processes import is_alive
-from ..kernels.provisioner import LaunchError
-from ..protocol.control import Desired, write_desired
+from ..kernels.launcher import Launcher
+from ..protocol.control import Desired, Wish, write_wish
 from ..protocol.doorbell import listen
-from ..protocol.jobdir import JobDir, is_job_id, new_job_id, write_json
-from ..protocol.journal import append_shared
-from ..protocol.messages import message
-from ..protocol.states import Job
-from .cancellation import Graces, escalate
-from .errors import NoStorage, NotAllowed, UnknownJob
-from .submission import Defaults, spec_of
-from .tracker import Tracker, load
+from ..protocol.moves import Action, refusal
+from ..protocol.states import Job, Status
+from ..system import Gpu
+from .cancellation import Graces
+from .errors import InvalidRequest, NoStorage, NotAllowed, ReadOnly
+from .follower import Follower
+from .housekeeping import Housekeeping, Limits
+from .inventory import GpuInventory
+from .keeper import Keeper
+from .ownership import Ownership
+from .queue import Slot
+from .registry import Registry
+from .scheduler import Scheduler
+from .stalls import StallRule
+from .submission import Defaults, create, spec_of
+from .supervisor import Rules, Supervisor, wish_of
+from .tracker import Tracker
 
-#: How long a job may be between "starting" and its process before its server is taken for dead.
-_SPAWN_SECONDS = 60.0
-#: How long another server has, from the launch on, to hand the work over before this one does so too.
-_HANDOVER_SECONDS = 10.0
 _DATAGRAM_BYTES = 64
 
 
 class JobManager(LoggingConfigurable):
-    """All jobs of one jobs folder. Everything here runs on the server's event loop."""
+    """All jobs of one jobs folder. Everything here runs on the server's event loop.
+
+    Of several servers on one folder one owns it; the others show its jobs, and refuse to change them.
+    """
 
     poll_interval = Float(
         1.0, help="Seconds between looks at an active job's journals when its doorbell does not ring."
+    ).tag(config=True)
+    max_concurrent_jobs = Int(
+        None, allow_none=True, min=1, help="How many jobs run at a time; by default one per GPU, one without GPUs."
+    ).tag(config=True)
+    lease_dir = Unicode(
+        "",
+        help="A folder that all servers of this machine share, for host-wide leases of its GPUs: then servers of "
+        "several people never hand out the same GPU. Without it each server minds only its own jobs.",
     ).tag(config=True)
     cancel_grace = Float(
         10.0, help="Seconds that a cancelled job's trainer has to stop at a step before it is interrupted."
     ).tag(config=True)
     interrupt_grace = Float(10.0, help="Seconds that an interrupted job has before it is terminated.").tag(config=True)
     terminate_grace = Float(10.0, help="Seconds that a terminated job has before it is killed.").tag(config=True)
+    on_server_stop = Enum(
+        ("detach", "pause", "cancel"),
+        "detach",
+        help="What becomes of running jobs when the server is stopped: they run on (detach); they write a checkpoint "
+        "and free their GPUs, or where they can't are held at their next step (pause); they are cancelled (cancel).",
+    ).tag(config=True)
+    auto_resume = Int(
+        0, min=0, help="How often a job that was interrupted, as by a restart of the machine, is resumed by itself."
+    ).tag(config=True)
+    stall_factor = Float(
+        20.0, help="A running job without a step for so many times as long as its steps take is alerted of."
+    ).tag(config=True)
+    stall_seconds = Float(60.0, help="Seconds without a step below which nobody is alerted.").tag(config=True)
+    max_age_days = Float(
+        None, allow_none=True, help="Ended jobs older than this are deleted; by default they are kept."
+    ).tag(config=True)
+    max_total_gb = Float(
+        None,
+        allow_none=True,
+        help="While all jobs together use more GB (2**30 bytes) than this, old checkpoints and then the oldest ended "
+        "jobs are deleted; by default they are kept.",
+    ).tag(config=True)
 
     launcher = Instance(Launcher)
 
-    def __init__(self, jobs_dir: Path, defaults: Defaults, **kwargs: Any) -> None:
+    def __init__(
+        self, jobs_dir: Path, defaults: Defaults, inventory: GpuInventory | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.jobs_dir = jobs_dir
+        #: Where this server is reached, for those that find the folder owned.
+        self.url = ""
         self._defaults = defaults
-        self._trackers: dict[str, Tracker] = {}
-        self._finding: dict[str, asyncio.Task[None]] = {}
-        self._unreadable: set[str] = set()
+        self._inventory = inventory or GpuInventory()
+        lease_dir = Path(self.lease_dir).expanduser().absolute() if self.lease_dir else None
+        graces = Graces(self.cancel_grace, self.interrupt_grace, self.terminate_grace)
+        rules = Rules(graces, StallRule(self.stall_factor, self.stall_seconds), lease_dir)
+        self._supervisor = Supervisor(self.launcher, rules, self.log)
+        self._registry = Registry(jobs_dir, self.log, self._adopt)
+        self._scheduler = Scheduler(
+            self._inventory,
+            self._registry,
+            self._supervisor,
+            max_concurrent=self.max_concurrent_jobs,
+            lease_dir=lease_dir,
+        )
+        self._follower = Follower(self, self._supervisor, self.log, self._scheduler.wake)
+        self._keeper = Keeper(self._registry, self.log)
+        self._housekeeping = Housekeeping(
+            self._registry, Limits(self.max_age_days, self.max_total_gb), self._keeper.forget
+        )
+        self._ownership = Ownership(jobs_dir)
+        self._unusable: OSError | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._bell: socket.socket | None = None
-        self._active = 0
-        #: Called with the number of active jobs whenever it changes.
-        self.on_activity: Callable[[int], None] = lambda active: None
 
     async def start(self) -> None:
-        """Listen to the doorbell and find the jobs that are there."""
-        try:
-            self.jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._bell = listen(self.jobs_dir)
-        except OSError as error:
-            self.log.warning("No doorbell in %s (%s): jobs are polled instead.", self.jobs_dir, error)
-        else:
-            asyncio.get_running_loop().add_reader(self._bell.fileno(), self._answer_the_door)
+        """Own the folder, or else read it, and find the jobs that are there."""
+        await self._try_to_own()
+        if self._unusable is not None:
+            self.log.warning("The jobs folder %s can't be used: %s", self.jobs_dir, self._unusable)
+        elif not self.owns:
+            self.log.warning("%s They are shown here, but not changed.", self._not_the_owner())
         # Not waited for: a long history must not hold up the server's start.
-        self._spawn(self._discover())
+        self.spawn(self._live())
+
+    async def _try_to_own(self) -> None:
+        self._unusable = None
+        try:
+            await asyncio.to_thread(self._own)
+        except OSError as error:
+            self._unusable = error
+
+    def _own(self) -> None:
+        self.jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._ownership.take(self.url)
+
+    @property
+    def owns(self) -> bool:
+        """Whether this server is the one that starts and changes the jobs of its folder."""
+        return self._ownership.held
+
+    async def _live(self) -> None:
+        """See to the jobs, or show them until their owner is gone, and see to them then."""
+        await self._keeper.open(writable=self.owns)
+        if self.owns:
+            self._answer_the_doorbell()
+        await self._registry.discover()
+        if not self.owns:
+            while not self.owns:
+                await asyncio.sleep(self.poll_interval)
+                await self._try_to_own()
+            self.log.info("This server now owns the jobs in %s.", self.jobs_dir)
+            self._answer_the_doorbell()
+            await self._keeper.open(writable=True)
+            for tracker in list(self._registry.trackers.values()):
+                self._follower.see_to(tracker)
+            await self._registry.discover()
+        self.spawn(self._scheduler.serve(self.spawn, self.log))
+        self.spawn(self._keeper.keep())
+        self.spawn(self._housekeeping.keep(self.log))
 
     async def stop(self) -> None:
-        """Stop following; the jobs themselves run on."""
+        """Stop following; what becomes of the running jobs is `on_server_stop`'s."""
+        if self.owns and self.on_server_stop != "detach":
+            await self._stop_jobs()
         if self._bell is not None:
             asyncio.get_running_loop().remove_reader(self._bell.fileno())
             self._bell.close()
@@ -85,213 +172,199 @@ class JobManager(LoggingConfigurable):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._keeper.close()
+        await self._inventory.close()
+        self._ownership.leave()
+
+    async def _stop_jobs(self) -> None:
+        running = [tracker for tracker in self._registry.trackers.values() if tracker.job.running]
+        for tracker in running:
+            job_id = tracker.job_dir.job_id
+            try:
+                if self.on_server_stop == "cancel":
+                    await self.cancel(job_id)
+                else:
+                    # Neither needs the server to wait: the training does it by itself.
+                    await self.pause(job_id, release=refusal(tracker.job, Action.RELEASE) is None)
+            except (NotAllowed, OSError) as error:
+                self.log.warning("Job %s goes on: %s", job_id, error)
+        if self.on_server_stop == "cancel":
+            longest = self.cancel_grace + self.interrupt_grace + self.terminate_grace + self.poll_interval
+            await asyncio.gather(*(tracker.until(lambda job: not job.running, longest) for tracker in running))
 
     @property
     def active(self) -> int:
-        """How many jobs have not ended."""
-        return self._active
+        """How many jobs run, or wait to: paused ones do neither."""
+        return self._follower.active
+
+    def on_activity(self, tell: Callable[[int], None]) -> None:
+        """Have `tell` called with the number of active jobs whenever it changes."""
+        self._follower.on_activity = tell
 
     async def submit(self, request: object) -> Job:
-        """Check what is asked for, write the job's directory, start it.
+        """Check what is asked for, write the job's directory, put it into the queue.
 
-        Returns as soon as the job exists; raises InvalidRequest, Unprocessable or NoStorage.
+        Returns as soon as the job exists; raises InvalidRequest, Unprocessable, ReadOnly or NoStorage.
         """
         spec = await asyncio.to_thread(spec_of, request, self._defaults)
+        if self.owns and not self.jobs_dir.is_dir():
+            # Whoever removed it while the server runs wants the jobs gone, not the next one refused.
+            self._ownership.leave()
+        if not self.owns:
+            await self._try_to_own()
+        if self._unusable is not None:
+            raise self._no_storage(self._unusable)
+        self._check_owner()
+        if spec["gpus"] and spec["gpus"] > (count := await self._scheduler.count()):
+            there = f"this server may hand out {count}" if count else "this server has none"
+            raise InvalidRequest("gpus", f"asks for {spec['gpus']} GPUs, but {there}; ask for fewer, or leave it out")
         try:
-            job_id = await asyncio.to_thread(self._create, spec)
+            job_id = await asyncio.to_thread(create, self.jobs_dir, spec)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise NoStorage(f"There is no room left in {self.jobs_dir}: free some and submit again.") from error
-            remedy = "set TrainLive.jobs_dir to a folder that can be written"
-            raise NoStorage(f"No job can be kept in {self.jobs_dir} ({error.strerror}): {remedy}.") from error
+            raise self._no_storage(error) from error
+        self._scheduler.wake()
         return (await self.get(job_id)).job
 
-    def _create(self, spec: dict[str, Any]) -> str:
-        """Write a new job's directory; its id."""
-        job_dir = JobDir(self.jobs_dir / new_job_id())
-        spec = {"job_id": job_dir.job_id, **spec}
-        try:
-            # Whoever removed it while the server runs wants the jobs gone, not the next one refused.
-            self.jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            job_dir.create()
-            write_desired(job_dir.control_file, Desired.RUNNING)
-            append_shared(job_dir.server_journal, "submitted", name=spec["name"], job_kind=spec["kind"])
-            append_shared(job_dir.server_journal, "queued")
-            write_json(job_dir.progress_file, message(Job(job_dir.job_id, spec=spec), time.time()))
-            # The last, because whoever finds it takes the job for submitted.
-            write_json(job_dir.spec_file, spec, sync=True)
-        except FileExistsError:
-            raise
-        except OSError:
-            shutil.rmtree(job_dir.path, ignore_errors=True)
-            raise
-        return job_dir.job_id
+    def _no_storage(self, error: OSError) -> NoStorage:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return NoStorage(f"There is no room left in {self.jobs_dir}: free some and submit again.")
+        remedy = "set TrainLive.jobs_dir to a folder that can be written"
+        return NoStorage(f"No job can be kept in {self.jobs_dir} ({error.strerror}): {remedy}.")
 
     async def get(self, job_id: str) -> Tracker:
         """The tracker of one job; raises UnknownJob."""
-        if job_id not in self._trackers and is_job_id(job_id):
-            await self._find(job_id)
-        try:
-            return self._trackers[job_id]
-        except KeyError:
-            raise UnknownJob(job_id) from None
+        return await self._registry.get(job_id)
 
     async def list(self) -> list[Tracker]:
         """All jobs, newest first."""
-        await self._discover()
-        return sorted(self._trackers.values(), key=_newest_first)
+        await self._registry.discover()
+        return sorted(self._registry.trackers.values(), key=_newest_first)
 
-    async def cancel(self, job_id: str) -> Job:
-        """Ask a job to stop; it is seen to in the background. Raises UnknownJob or NotAllowed."""
-        tracker = await self.get(job_id)
-        await tracker.catch_up()
-        if tracker.job.status.ended:
-            raise NotAllowed(f"The job has ended ({tracker.job.status.value}); there is nothing to cancel.")
-        if tracker.job.server.cancel_requested_at is None:
-            await asyncio.to_thread(write_desired, tracker.job_dir.control_file, Desired.CANCELLED)
-            await self._note(tracker, "cancel_requested")
-            self._spawn(self._escalate(tracker))
+    async def slots(self, gpus: Sequence[Gpu]) -> Sequence[Slot]:
+        """The GPUs that jobs may get, each with who uses it now."""
+        return await self._scheduler.slots(gpus, [tracker.job for tracker in self._registry.trackers.values()])
+
+    async def pause(self, job_id: str, *, release: bool = False) -> Job:
+        """Ask a job to wait at its next step, or with `release` to write a checkpoint and free its GPU.
+
+        Raises UnknownJob, NotAllowed or ReadOnly.
+        """
+        async with self._deciding(job_id, Action.RELEASE if release else Action.PAUSE) as tracker:
+            await tracker.note("pause_requested", release=release, request=tracker.job.server.pause_request + 1)
+            await self._tell(tracker)
         return tracker.job
 
-    async def _note(self, tracker: Tracker, kind: str, **values: Any) -> None:
-        """Write down what the server did, and know it at once."""
-        await asyncio.to_thread(lambda: append_shared(tracker.job_dir.server_journal, kind, **values))
-        await tracker.catch_up()
+    async def resume(self, job_id: str, *, by: str = "user") -> Job:
+        """Let a paused job go on, or have one that ended before its time go on from its last checkpoint.
 
-    async def _discover(self) -> None:
-        """Know the jobs that are there, and no longer those whose directories were removed."""
-        known = set(self._trackers)
-        try:
-            names = set(await asyncio.to_thread(os.listdir, self.jobs_dir))
-        except (FileNotFoundError, NotADirectoryError):
-            names = set()
-        for job_id in known - names:
-            self._trackers.pop(job_id, None)
-        await asyncio.gather(*(self._find(name) for name in names - known if is_job_id(name)))
+        Raises UnknownJob, NotAllowed or ReadOnly.
+        """
+        async with self._deciding(job_id, Action.RESUME) as tracker:
+            again = tracker.job.status.ended or tracker.job.released
+            await tracker.note("resume_requested", by=by)
+            if again:
+                await tracker.note("queued", attempt=tracker.job.attempt + 1)
+                await self._supervisor.write_progress(tracker)
+                self._follower.follow(tracker, self._registry)
+            else:
+                await self._tell(tracker)
+        self._scheduler.wake()
+        return tracker.job
 
-    async def _find(self, job_id: str) -> None:
-        """Know the job in that directory, if there is one; several who ask wait for the same reading."""
-        if job_id not in self._finding:
-            self._finding[job_id] = asyncio.create_task(self._read(job_id))
-        try:
-            await asyncio.shield(self._finding[job_id])
-        finally:
-            self._finding.pop(job_id, None)
+    async def cancel(self, job_id: str) -> Job:
+        """Ask a job to stop; it is seen to in the background. Raises UnknownJob, NotAllowed or ReadOnly."""
+        async with self._deciding(job_id, Action.CANCEL) as tracker:
+            running = tracker.job.running
+            if tracker.job.status is Status.CANCELLING:
+                return tracker.job
+            if running:
+                # The flag first: it may save the job from being forced.
+                wish = Wish(Desired.CANCELLED, tracker.job.server.pause_request)
+                await asyncio.to_thread(write_wish, tracker.job_dir.control_file, wish)
+            await tracker.note("cancel_requested")
+            if running:
+                self.spawn(self._supervisor.cancel(tracker))
+            else:
+                await self._supervisor.write_progress(tracker)
+        tracker.ring()
+        return tracker.job
 
-    async def _read(self, job_id: str) -> None:
-        job_dir = JobDir(self.jobs_dir / job_id)
-        if job_id in self._trackers or not await asyncio.to_thread(job_dir.path.is_dir):
-            return
-        try:
-            spec = await asyncio.to_thread(job_dir.read_spec)
-            await self._adopt(load(job_dir, spec))
-        except (OSError, ValueError) as error:
-            # A server beside this one may be about to write it.
-            about_to_be_written = await asyncio.to_thread(_age_seconds, job_dir.path) <= _SPAWN_SECONDS
-            if not about_to_be_written and job_id not in self._unreadable:
-                self._unreadable.add(job_id)
-                self.log.warning("The job in %s can't be read and is left alone: %s", job_dir.path, error)
+    async def delete(self, job_id: str) -> None:
+        """Delete an ended job with all its files. Raises UnknownJob, NotAllowed or ReadOnly."""
+        async with self._deciding(job_id, Action.DELETE) as tracker:
+            await self._housekeeping.delete(tracker)
+
+    async def clean(self, request: object) -> dict[str, Any]:
+        """Apply the limits of retention, or only say what they would remove; see `Housekeeping.clean`.
+
+        Raises InvalidRequest or ReadOnly.
+        """
+        self._check_owner()
+        await self._registry.discover()
+        return await self._housekeeping.clean(request)
+
+    async def reindex(self) -> int:
+        """Build the index again from the directories; how many jobs it holds. Raises ReadOnly."""
+        self._check_owner()
+        await self._registry.discover()
+        return await self._keeper.rebuild()
+
+    async def went_by_itself(self, tracker: Tracker) -> None:
+        """A job was resumed while it left, or was interrupted: it goes on where that is wished."""
+        job, by = tracker.job, "user"
+        if job.status is Status.INTERRUPTED:
+            by = "auto_resume"
+            if job.server.auto_resumes >= self.auto_resume:
+                return
+            self.log.info("Job %s was interrupted, and is resumed.", job.job_id)
+        with contextlib.suppress(NotAllowed):
+            await self.resume(job.job_id, by=by)
+
+    @contextlib.asynccontextmanager
+    async def _deciding(self, job_id: str, action: Action) -> AsyncIterator[Tracker]:
+        """The tracker of a job in a state that allows the action, and stays so meanwhile."""
+        tracker = await self.get(job_id)
+        self._check_owner()
+        async with tracker.deciding:
+            await tracker.catch_up()
+            sentence = refusal(tracker.job, action)
+            if sentence is not None:
+                raise NotAllowed(sentence)
+            yield tracker
+
+    def _check_owner(self) -> None:
+        if not self.owns:
+            advice = "Ask that one, or give this one a jobs_dir of its own."
+            raise ReadOnly(f"{self._not_the_owner()} {advice}", self._ownership.owner().pid)
+
+    def _not_the_owner(self) -> str:
+        return f"The jobs in {self.jobs_dir} belong to {self._ownership.owner()}."
+
+    async def _tell(self, tracker: Tracker) -> None:
+        """Have control.json say what the journal says."""
+        await asyncio.to_thread(write_wish, tracker.job_dir.control_file, wish_of(tracker.job))
 
     async def _adopt(self, tracker: Tracker) -> None:
-        """Know a job from now on; follow it if it is active."""
-        while not await tracker.catch_up():
-            pass
-        self._trackers[tracker.job_dir.job_id] = tracker
-        if not tracker.job.status.ended:
-            self._spawn(self._follow(tracker))
-            self._spawn(self._see_to_its_start(tracker))
-            if tracker.job.server.cancel_requested_at is not None:
-                self._spawn(self._escalate(tracker))
+        await self._follower.adopt(tracker, self._registry)
+
+    def _answer_the_doorbell(self) -> None:
+        try:
+            self._bell = listen(self.jobs_dir)
+        except OSError as error:
+            self.log.warning("No doorbell in %s (%s): jobs are polled instead.", self.jobs_dir, error)
         else:
-            await asyncio.to_thread(remove_sockets, tracker.job_dir)
+            asyncio.get_running_loop().add_reader(self._bell.fileno(), self._answer)
 
-    async def _follow(self, tracker: Tracker) -> None:
-        self._count(+1)
-        refused = False
-        try:
-            while not tracker.job.status.ended and self._trackers.get(tracker.job_dir.job_id) is tracker:
-                try:
-                    if await tracker.catch_up():
-                        await tracker.rung(self.poll_interval)
-                        await self._notice_loss(tracker)
-                except OSError as error:
-                    # A full disk, too few file descriptors: it is followed again when that is over.
-                    if not refused:
-                        refused = True
-                        self.log.warning("Job %s can't be followed: %s", tracker.job_dir.job_id, error)
-                    await asyncio.sleep(self.poll_interval)
-                    await self._discover()
-        finally:
-            self._count(-1)
-        await asyncio.to_thread(remove_sockets, tracker.job_dir)
-
-    def _count(self, change: int) -> None:
-        self._active += change
-        self.on_activity(self._active)
-
-    async def _notice_loss(self, tracker: Tracker) -> None:
-        """Write down that a job's processes are gone without a word, once they are."""
-        job = tracker.job
-        if job.status.ended:
-            return
-        process = job.process
-        if process.pid is None:
-            lost = await asyncio.to_thread(_age_seconds, _launch_claim(tracker.job_dir)) > _SPAWN_SECONDS
-        else:
-            lost = not is_alive(process.pid, process.start_time) and not is_alive(
-                process.shim_pid, process.shim_start_time
-            )
-        if lost:
-            await tracker.catch_up()
-            if not tracker.job.status.ended:
-                await self._note(tracker, "lost")
-
-    async def _see_to_its_start(self, tracker: Tracker) -> None:
-        job_dir, spec = tracker.job_dir, tracker.job.spec
-        try:
-            if tracker.job.process.pid is None and await asyncio.to_thread(_claim_launch, job_dir):
-                await self._note(tracker, "starting")
-                handover = await self.launcher.start(job_dir, spec)
-            else:
-                if tracker.job.process.pid is None:
-                    # Another server is at it; should that one be gone, the work is still to be handed over.
-                    await tracker.until(_has_begun, _HANDOVER_SECONDS)
-                process = tracker.job.process
-                if _has_begun(tracker.job) or process.pid is None:
-                    return
-                handover = self.launcher.reattach(job_dir, spec, process.pid, process.start_time)
-        except (LaunchError, LookupError, OSError) as error:
-            self.log.warning("Job %s could not start: %s", job_dir.job_id, error)
-            await self._note(tracker, "start_failed", error=str(error))
-            await asyncio.to_thread(write_json, job_dir.progress_file, message(tracker.job, time.time()))
-            return
-        try:
-            await self._wait_for_work(tracker)
-        finally:
-            await handover.close()
-
-    async def _wait_for_work(self, tracker: Tracker) -> None:
-        timeout = self.launcher.kernel_start_timeout
-        if await tracker.until(_has_begun, timeout):
-            return
-        error = f"The training kernel did not begin its work within {timeout:.0f} seconds."
-        self.log.warning("Job %s: %s", tracker.job_dir.job_id, error)
-        await self._note(tracker, "start_timed_out", error=error)
-        await escalate(tracker, Graces(0, 0, self.terminate_grace), self._note)
-
-    async def _escalate(self, tracker: Tracker) -> None:
-        graces = Graces(self.cancel_grace, self.interrupt_grace, self.terminate_grace)
-        await escalate(tracker, graces, self._note)
-
-    def _answer_the_door(self) -> None:
+    def _answer(self) -> None:
         assert self._bell is not None
         with contextlib.suppress(BlockingIOError):
             for _ in range(1000):
-                tracker = self._trackers.get(self._bell.recv(_DATAGRAM_BYTES).decode("ascii", "replace"))
+                tracker = self._registry.trackers.get(self._bell.recv(_DATAGRAM_BYTES).decode("ascii", "replace"))
                 if tracker is not None:
                     tracker.ring()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it in the background, until the server stops."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -304,29 +377,3 @@ class JobManager(LoggingConfigurable):
 
 def _newest_first(tracker: Tracker) -> tuple[float, str]:
     return -(tracker.job.server.submitted_at or 0.0), tracker.job_dir.job_id
-
-
-def _has_begun(job: Job) -> bool:
-    """Whether the job's work was handed over, and the training or its end has said so."""
-    return job.training.started_at is not None or job.status.ended
-
-
-def _launch_claim(job_dir: JobDir) -> Path:
-    return job_dir.kernel / "launch"
-
-
-def _age_seconds(path: Path) -> float:
-    """Seconds since the file was written; 0 where there is none."""
-    try:
-        return time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _claim_launch(job_dir: JobDir) -> bool:
-    """Whether this server is the one to launch the job: of several on one folder only one may."""
-    try:
-        os.close(os.open(_launch_claim(job_dir), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        return False
-    return True

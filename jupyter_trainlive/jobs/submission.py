@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..protocol import dataset, parameters
+from ..protocol.control import Wish, write_wish
+from ..protocol.jobdir import JobDir, new_job_id, write_json
+from ..protocol.journal import append_shared
+from ..protocol.messages import message
+from ..protocol.states import Job
 from .errors import InvalidRequest, Unprocessable
 
-_COMMON = frozenset(("kind", "name", "gpus", "kernel_name", "env", "cwd"))
+_COMMON = frozenset(
+    ("kind", "name", "gpus", "priority", "nan_patience", "stop_on_nan", "kernel_name", "env", "cwd"),
+)
+#: Priorities go from minus this to this; higher ones start first.
+_MOST_PRIORITY = 100
+_MOST_PATIENCE = 1_000_000
+_MOST_GPUS = 1024
 _KINDS = ("finetune", "code")
 _LATER_KINDS = ("script", "notebook")
 _NAME_LIMIT = 200
@@ -47,7 +60,10 @@ def spec_of(request: object, defaults: Defaults) -> dict[str, Any]:
         "kind": kind,
         "cwd": str(_cwd(request.get("cwd"), defaults.cwd)),
         "kernel_name": _kernel_name(request.get("kernel_name"), defaults),
-        "gpus": _gpus(request.get("gpus")),
+        "gpus": _whole(request, "gpus", None, 0, _MOST_GPUS),
+        "priority": _whole(request, "priority", 0, -_MOST_PRIORITY, _MOST_PRIORITY),
+        "nan_patience": _whole(request, "nan_patience", 3, 1, _MOST_PATIENCE),
+        "stop_on_nan": _flag(request, "stop_on_nan"),
         "env": _env(request.get("env")),
     }
     own = {name: value for name, value in request.items() if name not in _COMMON}
@@ -59,6 +75,26 @@ def spec_of(request: object, defaults: Defaults) -> dict[str, Any]:
         default_name = "code"
     spec["name"] = _name(request.get("name"), default_name)
     return spec
+
+
+def create(jobs_dir: Path, spec: dict[str, Any]) -> str:
+    """Write the directory of a new job, which is in the queue then; its id. Raises OSError, and leaves nothing."""
+    job_dir = JobDir(jobs_dir / new_job_id())
+    spec = {"job_id": job_dir.job_id, **spec}
+    try:
+        job_dir.create()
+        write_wish(job_dir.control_file, Wish())
+        append_shared(job_dir.server_journal, "submitted", name=spec["name"], job_kind=spec["kind"])
+        append_shared(job_dir.server_journal, "queued", attempt=1)
+        write_json(job_dir.progress_file, message(Job(job_dir.job_id, spec=spec), time.time()))
+        # The last, because whoever finds it takes the job for submitted.
+        write_json(job_dir.spec_file, spec, sync=True)
+    except FileExistsError:
+        raise
+    except OSError:
+        shutil.rmtree(job_dir.path, ignore_errors=True)
+        raise
+    return job_dir.job_id
 
 
 def _finetune(request: dict[str, Any], cwd: Path) -> dict[str, Any]:
@@ -131,14 +167,20 @@ def _kernel_name(kernel_name: object, defaults: Defaults) -> str:
     return kernel_name
 
 
-def _gpus(gpus: object) -> int | None:
-    if gpus is None or (type(gpus) is int and gpus == 0):
-        return gpus
-    if type(gpus) is int and gpus > 0:
-        raise InvalidRequest(
-            "gpus", "reserving GPUs is not supported yet; leave it out and the job sees all, 0 hides all"
-        )
-    raise InvalidRequest("gpus", "must be a whole number of GPUs, 0 or more")
+def _whole(request: dict[str, Any], name: str, default: int | None, least: int, most: int) -> int | None:
+    value = request.get(name)
+    if value is None:
+        return default
+    if type(value) is not int or not least <= value <= most:
+        raise InvalidRequest(name, f"must be a whole number from {least} to {most}")
+    return value
+
+
+def _flag(request: dict[str, Any], name: str) -> bool:
+    value = request.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidRequest(name, "must be true or false")
+    return bool(value)
 
 
 def _env(env: object) -> dict[str, str]:

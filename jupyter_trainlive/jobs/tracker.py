@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..protocol.jobdir import JobDir
-from ..protocol.journal import JournalReader, Record
+from ..protocol.journal import JournalReader, Record, append_shared
+from ..protocol.messages import Place
+from ..protocol.saved import FOLD_VERSION, restored, saved
 from ..protocol.states import Job, Journal, fold
 from .series import SeriesSummary, summarise
+from .snapshots import Snapshot
 
 #: Chunks of the training journal read in a row before the loop looks at anything else.
 _CHUNKS_AT_ONCE = 8
@@ -34,15 +37,25 @@ class Tracker:
     job: Job
     series: dict[str, SeriesSummary] = field(default_factory=dict)
     listeners: set[Callable[[Change], None]] = field(default_factory=set)
+    #: The job's place in the queue, while it waits there.
+    place: Place | None = None
+    #: Held by whoever decides by the job's state and acts on it.
+    deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: Whether something was folded since the last snapshot.
+    unsaved: bool = True
 
     def __post_init__(self) -> None:
         self._readers = {
-            Journal.SERVER: JournalReader(self.job_dir.server_journal),
-            Journal.PROCESS: JournalReader(self.job_dir.process_journal),
-            Journal.TRAINING: JournalReader(self.job_dir.training_journal),
+            journal: JournalReader(path)
+            for journal, path in (
+                (Journal.SERVER, self.job_dir.server_journal),
+                (Journal.PROCESS, self.job_dir.process_journal),
+                (Journal.TRAINING, self.job_dir.training_journal),
+            )
         }
         self._ends: list[tuple[Journal, Record]] = []
         self._seq = 0
+        self._folded = dict.fromkeys(Journal, (0, 0))
         self._lock = asyncio.Lock()
         self._rung = asyncio.Event()
         self._changed = asyncio.Event()
@@ -54,6 +67,47 @@ class Tracker:
 
     def ring(self) -> None:
         self._rung.set()
+
+    async def note(self, kind: str, **values: Any) -> None:
+        """Write down what the server did, and know it at once. Raises OSError where it can't be written."""
+        await asyncio.to_thread(lambda: append_shared(self.job_dir.server_journal, kind, **values))
+        await self.catch_up()
+
+    def put(self, place: Place | None) -> None:
+        """Say where in the queue the job is."""
+        if place != self.place:
+            self.place = place
+            self._tell(Change(self.job, self.job, []))
+
+    def snapshot(self) -> Snapshot:
+        """Facts, series and how far each journal was read, all of the same moment."""
+        job = self.job
+        self.unsaved = False
+        return Snapshot(
+            job_id=job.job_id,
+            name=str(job.spec.get("name", "")),
+            status=job.status.value,
+            submitted_at=job.server.submitted_at,
+            ended_at=job.ended_at,
+            facts=saved(job),
+            fold_version=FOLD_VERSION,
+            series={name: (summary.count, summary.last) for name, summary in self.series.items()},
+            offsets={journal.value: self._folded[journal] for journal in Journal},
+        )
+
+    async def refold(self) -> None:
+        """Fold the journals anew from their beginning. Listeners hear of nothing that they heard before."""
+        async with self._lock:
+            fresh, missed = Tracker(self.job_dir, Job(self.job.job_id, self.job.spec)), list[Record]()
+            fresh.listeners.add(
+                lambda change: missed.extend(record for record in change.records if record["seq"] > self._seq)
+            )
+            while not await fresh.catch_up():
+                pass
+            before = self.job
+            self.job, self.series, self._seq = fresh.job, fresh.series, fresh.seq
+            self._readers, self._folded, self._ends, self.unsaved = fresh._readers, fresh._folded, [], True
+            self._tell(Change(before, self.job, missed))
 
     async def rung(self, timeout_seconds: float) -> None:
         """Wait until the doorbell rings, or for that long."""
@@ -85,10 +139,10 @@ class Tracker:
                 self._ends.extend((journal, record) for record in records)
             for _ in range(_CHUNKS_AT_ONCE):
                 records = await asyncio.to_thread(self._readers[Journal.TRAINING].read)
+                self._apply(records, [])
                 if not records:
                     self._apply_ends()
                     return True
-                self._apply(records, [])
             while self._ends and (records := await asyncio.to_thread(self._readers[Journal.TRAINING].read)):
                 self._apply(records, [])
             self._apply_ends()
@@ -97,10 +151,14 @@ class Tracker:
     def _apply_ends(self) -> None:
         ends, self._ends = self._ends, []
         self._apply([], ends)
+        for journal in (Journal.PROCESS, Journal.SERVER):
+            self._folded[journal] = self._readers[journal].position
 
     def _apply(self, records: list[Record], others: list[tuple[Journal, Record]]) -> None:
+        self._folded[Journal.TRAINING] = self._readers[Journal.TRAINING].position
         if not records and not others:
             return
+        self.unsaved = True
         before = job = self.job
         for record in records:
             job = fold(job, Journal.TRAINING, record)
@@ -110,12 +168,33 @@ class Tracker:
         if records:
             self._seq = records[-1]["seq"]
         summarise(self.series, records)
+        self._tell(Change(before, job, records))
+
+    def _tell(self, change: Change) -> None:
         self._changed.set()
-        change = Change(before, job, records)
         for listener in list(self.listeners):
             listener(change)
 
+    def go_on_from(self, snapshot: Snapshot) -> None:
+        """Take over what was folded before; raises ValueError where it does not fit this job or this version."""
+        if snapshot.fold_version != FOLD_VERSION:
+            raise ValueError("folded by another version")
+        job = restored(self.job.job_id, self.job.spec, snapshot.facts)
+        for journal, reader in self._readers.items():
+            reader.go_on_from(*snapshot.offsets[journal.value])
+            self._folded[journal] = reader.position
+        self.job = job
+        self.series = {name: SeriesSummary(count, last) for name, (count, last) in snapshot.series.items()}
+        self._seq = self._readers[Journal.TRAINING].seq
+        self.unsaved = False
 
-def load(job_dir: JobDir, spec: dict[str, Any]) -> Tracker:
-    """A tracker that has read nothing yet."""
-    return Tracker(job_dir, Job(job_dir.job_id, spec=spec))
+
+def load(job_dir: JobDir, spec: dict[str, Any], snapshot: Snapshot | None = None) -> Tracker:
+    """A tracker that goes on from what was folded before, or else from the beginning. Reads no journal yet."""
+    tracker = Tracker(job_dir, Job(job_dir.job_id, spec=spec))
+    if snapshot is not None:
+        try:
+            tracker.go_on_from(snapshot)
+        except (ValueError, KeyError):
+            tracker = Tracker(job_dir, Job(job_dir.job_id, spec=spec))
+    return tracker

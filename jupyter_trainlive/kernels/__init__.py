@@ -1,5 +1,5 @@
 """Where a job runs: the shim that supervises it, the provisioner that starts the shim, the launcher.
 
-`shim`, `processes` and `work` need the standard library only. `provisioner` and `launcher` are the
-server's side and speak to kernels through jupyter_client.
+All but `provisioner` and `launcher` need the standard library only. Those two are the server's side and speak
+to kernels through jupyter_client.
 """

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,10 @@ from .work import BOOT_CODE, environment
 
 #: A Unix socket's path may have 103 bytes everywhere; jupyter_client appends "-" and a digit.
 _SOCKET_PATH_LIMIT = 101
+
+#: Kernel managers log whatever they raise as an error with its traceback, and a GPU that is taken is no error.
+_QUIET = logging.getLogger(f"{__name__}.manager")
+_QUIET.setLevel(logging.CRITICAL)
 
 
 class TrainingKernelManager(AsyncKernelManager):
@@ -57,16 +64,32 @@ class Launcher(LoggingConfigurable):
         if provisioner != "local-provisioner":
             raise LookupError(f"the kernel {kernel_name!r} is started by {provisioner!r}, not on this machine")
 
-    async def start(self, job_dir: JobDir, spec: dict[str, Any]) -> Handover:
-        """Start the job's kernel and hand it its work; raises LaunchError where it can't be started.
+    async def start(
+        self,
+        job_dir: JobDir,
+        spec: dict[str, Any],
+        *,
+        attempt: int,
+        gpus: Sequence[str] | None,
+        lease_dir: Path | None,
+    ) -> Handover:
+        """Start the kernel of a job's attempt and hand it its work.
 
+        `gpus` are the UUIDs of those that it may use; none, and it sees none; None, and its environment says which.
+        Where `lease_dir` is given they are locked there for as long as a process of the job is left.
+        Raises LaunchError where it can't be started, and GpuBusy where somebody else has locked a GPU.
         The work is on its way when this returns, and has begun once the training journal says so.
         """
+        await asyncio.to_thread(clear, job_dir)
         manager, _ = self._manager(job_dir, spec["kernel_name"])
-        env = environment(os.environ, job_dir, spec.get("env") or {})
-        if spec.get("gpus") == 0:
-            env["CUDA_VISIBLE_DEVICES"] = ""
-        arguments = {"env": env, "cwd": spec["cwd"], "job_dir": job_dir}
+        own = spec.get("env") or {}
+        arguments = {
+            "env": await asyncio.to_thread(environment, os.environ, job_dir, own, attempt=attempt, gpus=gpus),
+            "cwd": spec["cwd"],
+            "job_dir": job_dir,
+            "attempt": attempt,
+            "leases": {"dir": None if lease_dir is None else str(lease_dir), "gpus": list(gpus or ())},
+        }
         try:
             await manager.start_kernel(**arguments)
         except OSError as error:
@@ -91,6 +114,7 @@ class Launcher(LoggingConfigurable):
             transport="ipc",
             ip=str(_socket_path(job_dir)),
             autorestart=False,
+            log=_QUIET,
         )
         # Where a kernel runs is a provisioner; this is the one for here.
         provisioner = ShimProvisioner(kernel_id=job_dir.job_id, kernel_spec=manager.kernel_spec, parent=manager)
@@ -124,6 +148,15 @@ def _socket_path(job_dir: JobDir) -> Path:
     if not link.is_symlink():
         link.symlink_to(tempfile.mkdtemp(prefix="trainlive-"), target_is_directory=True)
     return link.readlink() / "socket"
+
+
+def clear(job_dir: JobDir) -> None:
+    """Take away what an earlier attempt's kernel has left: address, sockets, the claim to be the recording process."""
+    remove_sockets(job_dir)
+    job_dir.connection_file.unlink(missing_ok=True)
+    for pattern in ("socket-*", "claimed*"):
+        for file in job_dir.kernel.glob(pattern):
+            file.unlink(missing_ok=True)
 
 
 def remove_sockets(job_dir: JobDir) -> None:

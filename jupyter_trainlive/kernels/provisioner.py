@@ -19,10 +19,19 @@ from .processes import is_alive, signal_group, start_time
 
 _ANSWER_TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.1
+NO_LEASES: dict[str, Any] = {"dir": None, "gpus": []}
 
 
 class LaunchError(RuntimeError):
-    """The shim, or the kernel's command under it, could not be started."""
+    """The shim, or the kernel's command under it, could not be started; `hint` says what to do, if that is known."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class GpuBusy(LaunchError):
+    """Somebody else holds a GPU that the job was to have; nothing was started, and it can wait for its turn again."""
 
 
 class ShimProvisioner(LocalProvisioner):
@@ -35,8 +44,17 @@ class ShimProvisioner(LocalProvisioner):
         return self.pid is not None
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Start the shim of ``kwargs["job_dir"]`` and through it `cmd`; raises LaunchError."""
-        request = {"command": cmd, "env": kwargs["env"], "cwd": kwargs["cwd"]}
+        """Start the shim of ``kwargs["job_dir"]`` and through it `cmd`; raises LaunchError, of which GpuBusy is one.
+
+        ``attempt`` (else 1) and ``leases`` (else none) are the shim's.
+        """
+        request = {
+            "command": cmd,
+            "env": kwargs["env"],
+            "cwd": kwargs["cwd"],
+            "attempt": kwargs.get("attempt", 1),
+            "leases": kwargs.get("leases", NO_LEASES),
+        }
         reply = await asyncio.to_thread(_start_shim, kwargs["job_dir"], json.dumps(request).encode())
         self.attach(reply["pid"], start_time(reply["pid"]))
         self.cwd = kwargs["cwd"]
@@ -88,6 +106,8 @@ def _start_shim(job_dir: JobDir, request: bytes) -> dict[str, Any]:
     except ValueError:
         lines = errors.decode(errors="replace").strip().splitlines()
         raise LaunchError(f"The job's supervisor did not start: {lines[-1] if lines else 'no reason'}") from None
+    if "busy" in reply:
+        raise GpuBusy(reply["busy"])
     if "error" in reply:
-        raise LaunchError(reply["error"])
+        raise LaunchError(reply["error"], reply.get("hint"))
     return dict(reply)

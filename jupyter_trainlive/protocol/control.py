@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -14,12 +15,24 @@ class Desired(str, Enum):
     """What the server wants of a job."""
 
     RUNNING = "running"
+    #: Wait at the next step boundary.
+    PAUSED = "paused"
+    #: Write a checkpoint at the next step boundary and leave, so that the GPU is free.
+    RELEASED = "released"
     CANCELLED = "cancelled"
 
 
-def write_desired(path: Path, desired: Desired) -> None:
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted, and the number of the pause request it belongs to: answers bear that number."""
+
+    desired: Desired = Desired.RUNNING
+    request: int = 0
+
+
+def write_wish(path: Path, wish: Wish) -> None:
     """Say what is wanted from now on."""
-    write_json(path, {"desired": desired.value}, sync=True)
+    write_json(path, {"desired": wish.desired.value, "request": wish.request}, sync=True)
 
 
 class ControlReader:
@@ -28,14 +41,14 @@ class ControlReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: tuple[int, int] | None = None
-        self._desired = Desired.RUNNING
+        self._wish = Wish()
 
-    def desired(self) -> Desired:
+    def wish(self) -> Wish:
         """What is wanted now; an unreadable or unknown content leaves the last known wish standing."""
         try:
             status = self._path.stat()
         except OSError:
-            return self._desired
+            return self._wish
         seen = (status.st_mtime_ns, status.st_ino)
         if seen != self._seen:
             # Not seen as long as it can't be read: a wish must not be missed for want of a file descriptor.
@@ -43,5 +56,14 @@ class ControlReader:
                 content = self._path.read_bytes()
                 self._seen = seen
                 with contextlib.suppress(ValueError, KeyError, TypeError):
-                    self._desired = Desired(json.loads(content)["desired"])
-        return self._desired
+                    self._wish = _wish(json.loads(content))
+        return self._wish
+
+
+def _wish(content: object) -> Wish:
+    if not isinstance(content, dict):
+        raise ValueError("it is no object")
+    request = content.get("request", 0)
+    if type(request) is not int:
+        raise ValueError("request is no whole number")
+    return Wish(Desired(content["desired"]), request)

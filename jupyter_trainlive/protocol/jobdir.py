@@ -18,6 +18,8 @@ _JOB_ID = re.compile(r"job_[0-9a-z]{12}")
 
 #: Tells the processes of a job where its directory is.
 JOB_DIR_VARIABLE = "TRAINLIVE_JOB_DIR"
+#: Tells them which of its attempts they are.
+ATTEMPT_VARIABLE = "TRAINLIVE_ATTEMPT"
 
 
 def new_job_id() -> str:

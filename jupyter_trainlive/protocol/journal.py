@@ -150,6 +150,23 @@ class JournalReader:
     damaged: int = field(default=0, compare=False)
     missing: int = field(default=0, compare=False)
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """(offset, seq): all there is to know to go on reading here later."""
+        return self.offset, self.seq
+
+    def go_on_from(self, offset: int, seq: int) -> None:
+        """Go on where another reader stopped; raises ValueError where no line can have ended there."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(0, offset - 1))
+                end = file.read(1)
+        except FileNotFoundError:
+            end = b""
+        if offset > 0 and end != b"\n":
+            raise ValueError(f"no line of {self.path} ends at byte {offset}")
+        self.offset, self.seq = offset, seq
+
     def read(self, limit: int = CHUNK_BYTES) -> list[Record]:
         """The complete records of about the next `limit` bytes; empty when there is nothing new."""
         try:

@@ -5,15 +5,30 @@ Every key is always there; what is not known is null; a loss that is no number i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from .moves import allowed
 from .states import Job, Status
 from .values import finite, iso
 
 Message = dict[str, Any]
 
 
-def progress_message(job: Job, now: float, *, gpu_utilization_percent: float | None = None) -> Message:
+@dataclass(frozen=True)
+class Place:
+    """A queued job's place, 1 for the next to start, and what it waits for, in words."""
+
+    position: int
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"position": self.position, "reason": self.reason}
+
+
+def progress_message(
+    job: Job, now: float, *, gpu_utilization_percent: float | None = None, place: Place | None = None
+) -> Message:
     """Where an active job is, at `now` (Unix seconds)."""
     training = job.training
     latest = training.latest
@@ -31,6 +46,7 @@ def progress_message(job: Job, now: float, *, gpu_utilization_percent: float | N
         "gpu_memory_allocated_gb": finite(latest.get("gpu_memory_allocated_gb")),
         "gpu_utilization_percent": gpu_utilization_percent,
         "eta_seconds": job.eta_seconds,
+        "queue": None if place is None else place.as_dict(),
         "timestamp": iso(now),
         "complete": False,
     }
@@ -55,31 +71,29 @@ def closing_message(job: Job, now: float) -> Message:
         "job_id": job.job_id,
         "status": job.status.value,
         "error": job.error,
-        "hint": _hint(job),
+        "hint": job.hint,
         "complete": True,
         "timestamp": iso(now),
     }
 
 
-def _hint(job: Job) -> str | None:
-    """What the user can do about a failure, where that is known."""
-    return job.training.hint if job.status is Status.FAILED else None
-
-
-def message(job: Job, now: float, *, gpu_utilization_percent: float | None = None) -> Message:
+def message(
+    job: Job, now: float, *, gpu_utilization_percent: float | None = None, place: Place | None = None
+) -> Message:
     """The message that is true of the job at `now`."""
     if job.status.ended:
         return closing_message(job, now)
-    return progress_message(job, now, gpu_utilization_percent=gpu_utilization_percent)
+    return progress_message(job, now, gpu_utilization_percent=gpu_utilization_percent, place=place)
 
 
-def job_view(job: Job) -> dict[str, Any]:
-    """The job as REST and the ``trainlive.v1`` dialect show it.
+def job_view(job: Job, place: Place | None = None) -> dict[str, Any]:
+    """The job as REST and the ``trainlive.v1`` dialect show it; `place` is its place in the queue.
 
     The values of the environment variables it was given are left out: they may be secrets.
     """
-    training, process = job.training, job.process
-    latest = training.latest
+    now = job.now
+    training, process = now.training, now.process
+    latest = job.training.latest
     spec = dict(job.spec)
     if isinstance(spec.get("env"), dict):
         spec["env"] = sorted(spec["env"])
@@ -88,12 +102,17 @@ def job_view(job: Job) -> dict[str, Any]:
         "name": spec.get("name"),
         "kind": spec.get("kind"),
         "status": job.status.value,
-        "phase": None if job.status.ended else training.phase,
+        "phase": training.phase if job.running else None,
+        "actions": allowed(job),
+        "attempt": job.attempt,
+        "pause": "release" if job.released else now.server.pause,
+        "queue": None if place is None else place.as_dict(),
+        "gpus": list(now.server.gpus),
         "progress": job.progress,
-        "current_epoch": training.epoch,
-        "total_epochs": training.total_epochs,
-        "current_step": training.step,
-        "total_steps": training.total_steps,
+        "current_epoch": job.training.epoch,
+        "total_epochs": job.training.total_epochs,
+        "current_step": job.training.step,
+        "total_steps": job.training.total_steps,
         "loss": finite(latest.get("loss")),
         "eval_loss": finite(latest.get("eval_loss")),
         "final_loss": finite(latest.get("loss")) if job.status is Status.COMPLETED else None,
@@ -104,18 +123,26 @@ def job_view(job: Job) -> dict[str, Any]:
         "gpu_memory_allocated_gb": finite(latest.get("gpu_memory_allocated_gb")),
         "eta_seconds": job.eta_seconds,
         "submitted_at": iso(job.server.submitted_at),
-        "started_at": iso(training.started_at),
+        "started_at": iso(job.training.first_started_at),
         "ended_at": iso(job.ended_at),
         "error": job.error,
-        "hint": _hint(job),
+        "hint": job.hint,
         "traceback": training.traceback,
+        "cancelled_by": job.cancelled_by,
+        "alerts": [
+            {"name": alert.name, "message": alert.message, "step": alert.step, "time": iso(alert.t)}
+            for alert in job.alerts
+        ],
+        "checkpoint_step": job.training.checkpoint,
         "exit": None
         if process.exited_at is None
         else {
             "code": process.exit_code,
             "signal": process.exit_signal,
             "peak_memory_gb": process.peak_memory_gb,
+            "oom_killed": process.oom_killed,
+            "output": process.output,
         },
-        "artifacts": list(training.artifacts),
+        "artifacts": list(job.training.artifacts),
         "spec": spec,
     }

@@ -6,13 +6,21 @@ from those facts. So it does not matter how the three are interleaved, or how of
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from .exits import explain_exit
+from .facts import (
+    Alert,
+    ProcessFacts,
+    ServerFacts,
+    TrainingFacts,
+    fold_process,
+    fold_server,
+    fold_training,
+)
 from .journal import Record
-from .values import finite, number, whole
 
 
 class Status(str, Enum):
@@ -21,6 +29,8 @@ class Status(str, Enum):
     QUEUED = "queued"
     STARTING = "starting"
     RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -51,79 +61,46 @@ class Journal(str, Enum):
 
 
 @dataclass(frozen=True)
-class ServerFacts:
-    """What the server did, from server.jsonl; times are Unix seconds."""
-
-    submitted_at: float | None = None
-    starting_at: float | None = None
-    cancel_requested_at: float | None = None
-    escalation: str | None = None
-    ended_at: float | None = None
-    start_error: str | None = None
-    start_failed: bool = False
-    lost: bool = False
-
-
-@dataclass(frozen=True)
-class ProcessFacts:
-    """What became of the process, from process.jsonl."""
-
-    pid: int | None = None
-    start_time: float | None = None
-    shim_pid: int | None = None
-    shim_start_time: float | None = None
-    exited_at: float | None = None
-    exit_code: int | None = None
-    exit_signal: int | None = None
-    peak_memory_gb: float | None = None
-
-
-@dataclass(frozen=True)
-class TrainingFacts:
-    """What the training reported, from training.jsonl."""
-
-    started_at: float | None = None
-    phase: str | None = None
-    #: How many trainers have begun; each reads the flag that asks it to stop.
-    segments: int = 0
-    step: int | None = None
-    total_steps: int | None = None
-    epoch: float | None = None
-    total_epochs: float | None = None
-    latest: dict[str, float] = field(default_factory=dict)
-    #: Time and step from which this session's speed is reckoned.
-    anchor: tuple[float, int] | None = None
-    #: Time of the last record that moved the step.
-    stepped_at: float | None = None
-    ended_at: float | None = None
-    end: str | None = None
-    error: str | None = None
-    hint: str | None = None
-    traceback: str | None = None
-    artifacts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Job:
     """One job: what was asked for, and the facts of its three journals."""
 
     job_id: str
     spec: dict[str, Any] = field(default_factory=dict)
-    server: ServerFacts = ServerFacts()
-    process: ProcessFacts = ProcessFacts()
-    training: TrainingFacts = TrainingFacts()
+    server: ServerFacts = field(default_factory=ServerFacts)
+    process: ProcessFacts = field(default_factory=ProcessFacts)
+    training: TrainingFacts = field(default_factory=TrainingFacts)
+
+    @property
+    def attempt(self) -> int:
+        """The latest attempt that any journal knows of; facts of earlier ones say nothing of the status."""
+        return max(self.server.attempt, self.process.attempt, self.training.attempt)
+
+    @property
+    def now(self) -> Job:
+        """The job with the facts of its latest attempt alone."""
+        attempt = self.attempt
+        if self.server.attempt == self.process.attempt == self.training.attempt:
+            return self
+        return replace(
+            self,
+            server=self.server if self.server.attempt == attempt else ServerFacts(attempt),
+            process=self.process if self.process.attempt == attempt else ProcessFacts(attempt),
+            training=self.training if self.training.attempt == attempt else TrainingFacts(attempt),
+        )
+
+    @property
+    def begun(self) -> bool:
+        """Whether the latest attempt was more than waited for: its processes may be there."""
+        job = self.now
+        return job.server.starting_at is not None or job.process.pid is not None or job.training.started_at is not None
 
     @property
     def status(self) -> Status:
-        server, process, training = self.server, self.process, self.training
+        job = self.now
+        server, process, training = job.server, job.process, job.training
         cancelled = server.cancel_requested_at is not None
         if process.exited_at is not None:
-            clean = process.exit_code == 0 and process.exit_signal is None
-            if training.end == "completed" and clean:
-                return Status.COMPLETED
-            if training.end == "cancelled" or cancelled:
-                return Status.CANCELLED
-            return Status.FAILED
+            return job._status_after_exit(cancelled)
         if server.start_failed:
             return Status.CANCELLED if cancelled else Status.FAILED
         if server.lost and not cancelled:
@@ -132,16 +109,49 @@ class Job:
         if server.lost:
             return Status.CANCELLED
         if cancelled:
-            return Status.CANCELLING
+            return Status.CANCELLING if self.begun else Status.CANCELLED
+        if server.pause is not None and training.refused != server.pause_request:
+            held = server.pause == "hold" and training.held == server.pause_request
+            return Status.PAUSED if held or not self.begun else Status.PAUSING
         if training.started_at is not None:
             return Status.RUNNING
-        if server.starting_at is not None or process.pid is not None:
-            return Status.STARTING
-        return Status.QUEUED
+        return Status.STARTING if self.begun else Status.QUEUED
+
+    def _status_after_exit(self, cancelled: bool) -> Status:
+        clean = self.process.exit_code == 0 and self.process.exit_signal is None
+        if self.training.end == "completed" and clean:
+            return Status.COMPLETED
+        if self.training.end == "cancelled" or cancelled:
+            return Status.CANCELLED
+        return Status.PAUSED if self.training.end == "released" and clean else Status.FAILED
+
+    @property
+    def released(self) -> bool:
+        """Whether the latest attempt has left after a checkpoint, to go on in another one."""
+        return self.status is Status.PAUSED and self.now.training.end == "released"
+
+    @property
+    def running(self) -> bool:
+        """Whether processes of the job are there, or are about to be: it keeps its GPUs."""
+        return not self.status.ended and self.begun and not self.released
+
+    @property
+    def restartable(self) -> bool:
+        """Whether its work can go on in another process from a checkpoint: the recipe's can."""
+        return self.spec.get("kind") == "finetune"
 
     @property
     def ended_at(self) -> float | None:
-        return self.process.exited_at if self.process.exited_at is not None else self.server.ended_at
+        """Unix seconds at which it ended; None while it has not."""
+        if not self.status.ended:
+            return None
+        job = self.now
+        server, exited = job.server, job.process.exited_at
+        # What waited, or had left, was over when it was told so.
+        waited = server.ended_at is None and (exited is None or job.training.end == "released")
+        if job.status is Status.CANCELLED and waited and server.cancel_requested_at is not None:
+            return server.cancel_requested_at
+        return exited if exited is not None else server.ended_at
 
     @property
     def progress(self) -> float | None:
@@ -172,139 +182,73 @@ class Job:
         return round(max(0, training.total_steps - (training.step or 0)) * speed, 1)
 
     @property
+    def alerts(self) -> list[Alert]:
+        """The latest alerts of the server and of the training, in the order of their times."""
+        return sorted((*self.server.alerts, *self.training.alerts), key=lambda alert: alert.t)
+
+    @property
+    def cancelled_by(self) -> str | None:
+        """What it took to cancel the job: ``flag``, ``interrupt``, ``terminate`` or ``kill``."""
+        job = self.now
+        if self.status is not Status.CANCELLED:
+            return None
+        return job.server.escalation if job.server.escalation in _FORCE else "flag"
+
+    @property
     def error(self) -> str | None:
         """In one line, why the job did not complete; None where it did or has not ended."""
-        status = self.status
+        return self._explanation[0]
+
+    @property
+    def hint(self) -> str | None:
+        """What its user can do about that, where it is known."""
+        return self._explanation[1]
+
+    @property
+    def _explanation(self) -> tuple[str | None, str | None]:
+        status, job = self.status, self.now
         if status is Status.CANCELLED:
-            return "Cancelled" + _FORCE.get(self.server.escalation or "", "")
+            return "Cancelled" + _FORCE.get(job.server.escalation or "", ""), None
         if status is Status.INTERRUPTED:
-            return "The training process vanished without a word; the machine may have been restarted."
+            return job._interruption(), self._way_on()
         if status is not Status.FAILED:
-            return None
-        return self.training.error or self.server.start_error or self._exit_error()
+            return None, None
+        server, process, training = job.server, job.process, job.training
+        exit_error, exit_hint = explain_exit(
+            code=process.exit_code,
+            signal=process.exit_signal,
+            oom_killed=process.oom_killed,
+            began=training.started_at is not None,
+            completed=training.end == "completed",
+            output=process.output,
+        )
+        if training.error:
+            return training.error, training.hint or (exit_hint if process.oom_killed else None)
+        if server.start_error:
+            return server.start_error, server.start_hint
+        return exit_error, exit_hint
 
-    def _exit_error(self) -> str:
-        process = self.process
-        end = "before the training reported its end"
+    def _interruption(self) -> str:
+        if self.server.lost_reason == "restarted":
+            return "The machine was restarted while the job ran."
         if self.training.end == "completed":
-            end = "after the training had completed"
-        elif self.training.started_at is None:
-            end = "before it began its work; its output may say why"
-        if process.exit_signal is not None:
-            return f"The training process was killed by {signal_name(process.exit_signal)} {end}."
-        return f"The training process exited with status {process.exit_code} {end}."
+            return (
+                "The training reported its completion, but its supervisor was killed, so how the process exited is "
+                "not known."
+            )
+        return "The training process vanished without a word; the machine may have been restarted."
 
-
-def signal_name(number: int) -> str:
-    """SIGKILL for 9; the bare number where it has no name here."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    def _way_on(self) -> str | None:
+        if not self.restartable:
+            return None
+        at = self.training.checkpoint
+        return "Resume it, and it " + ("begins again." if at is None else f"goes on from its checkpoint of step {at}.")
 
 
 def fold(job: Job, journal: Journal, record: Record) -> Job:
     """The job after one more record of one journal; unknown kinds and odd values change nothing."""
     if journal is Journal.TRAINING:
-        return replace(job, training=_training(job.training, record))
+        return replace(job, training=fold_training(job.training, record))
     if journal is Journal.PROCESS:
-        return replace(job, process=_process(job.process, record))
-    return replace(job, server=_server(job.server, record))
-
-
-def _server(facts: ServerFacts, record: Record) -> ServerFacts:
-    kind, t = record["kind"], float(record["t"])
-    if kind == "submitted":
-        return replace(facts, submitted_at=t)
-    if kind == "starting":
-        return replace(facts, starting_at=t)
-    if kind == "cancel_requested":
-        return replace(facts, cancel_requested_at=facts.cancel_requested_at or t)
-    if kind == "escalated":
-        return replace(facts, escalation=_text(record.get("to")))
-    if kind == "start_timed_out":
-        return replace(facts, start_error=_text(record.get("error")))
-    if kind == "start_failed":
-        error = _text(record.get("error")) or "The job could not start."
-        return replace(facts, start_error=error, start_failed=True, ended_at=t)
-    if kind == "lost":
-        return replace(facts, lost=True, ended_at=t)
-    return facts
-
-
-def _process(facts: ProcessFacts, record: Record) -> ProcessFacts:
-    kind = record["kind"]
-    if kind == "spawned":
-        return replace(
-            facts,
-            pid=whole(record.get("pid")),
-            start_time=finite(record.get("start_time")),
-            shim_pid=whole(record.get("shim_pid")),
-            shim_start_time=finite(record.get("shim_start_time")),
-        )
-    if kind == "exited":
-        return replace(
-            facts,
-            exited_at=float(record["t"]),
-            exit_code=whole(record.get("code")),
-            exit_signal=whole(record.get("signal")),
-            peak_memory_gb=finite(record.get("peak_memory_gb")),
-        )
-    return facts
-
-
-def _training(facts: TrainingFacts, record: Record) -> TrainingFacts:
-    kind, t = record["kind"], float(record["t"])
-    if kind == "metrics":
-        return _metrics(facts, record, t)
-    if kind == "segment":
-        return replace(
-            facts,
-            total_steps=whole(record.get("total_steps")),
-            total_epochs=finite(record.get("total_epochs")),
-            step=whole(record.get("step")) or 0,
-            segments=facts.segments + 1,
-            anchor=None,
-            stepped_at=None,
-        )
-    if kind == "phase":
-        return replace(facts, phase=_text(record.get("name")))
-    if kind == "start":
-        return replace(facts, started_at=t)
-    if kind == "artifact":
-        name = _text(record.get("path"))
-        return replace(facts, artifacts=(*facts.artifacts, name)) if name else facts
-    if kind == "end":
-        return replace(
-            facts,
-            ended_at=t,
-            end=_text(record.get("status")),
-            error=_text(record.get("error")),
-            hint=_text(record.get("hint")),
-            traceback=_text(record.get("traceback")),
-        )
-    return facts
-
-
-def _metrics(facts: TrainingFacts, record: Record, t: float) -> TrainingFacts:
-    step = whole(record.get("step"))
-    epoch = finite(record.get("epoch"))
-    total = whole(record.get("total_steps"))
-    latest = facts.latest
-    values = record.get("values")
-    if isinstance(values, dict) and values:
-        latest = {**latest, **{name: value for name, item in values.items() if (value := number(item)) is not None}}
-    moved = step is not None and step != facts.step
-    return replace(
-        facts,
-        latest=latest,
-        step=step if step is not None else facts.step,
-        epoch=epoch if epoch is not None else facts.epoch,
-        total_steps=total if total is not None else facts.total_steps,
-        stepped_at=t if moved else facts.stepped_at,
-        anchor=(t, step) if facts.anchor is None and moved and step is not None else facts.anchor,
-    )
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+        return replace(job, process=fold_process(job.process, record))
+    return replace(job, server=fold_server(job.server, record))

@@ -61,7 +61,7 @@ class TrainLive(ExtensionApp):
         defaults = Defaults(Path(server.root_dir), self.default_kernel_name, launcher.check)
         sampler = Sampler.of_this_machine(interval_seconds=self.gauge_interval)
         manager = JobManager(Path(self.jobs_dir).expanduser().absolute(), defaults, parent=self, launcher=launcher)
-        manager.on_activity = self._hold_sampler
+        manager.on_activity(self._hold_sampler)
         streams = Streams(sampler, interval_seconds=self.progress_interval, max_watchers=self.max_watchers)
         self.services = Services(manager, streams, sampler, LocalAccess(Path(server.runtime_dir)))
         self.settings["trainlive"] = self.services
@@ -70,6 +70,7 @@ class TrainLive(ExtensionApp):
         self.handlers.extend(ROUTES)
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        self.services.manager.url = serverapp.connection_url
         await self.services.manager.start()
         try:
             self.services.access.publish(url=serverapp.connection_url, root_dir=serverapp.root_dir)

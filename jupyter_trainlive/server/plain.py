@@ -21,7 +21,7 @@ class PlainStream:
     def __init__(
         self,
         tracker: Tracker,
-        utilization: Callable[[], float | None],
+        utilization: Callable[[Tracker], float | None],
         interval_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -70,4 +70,6 @@ class PlainStream:
             self.connections.broadcast(self._job_id, self._message())
 
     def _message(self) -> str:
-        return dumps(message(self._tracker.job, self._clock(), gpu_utilization_percent=self._utilization()))
+        tracker, now = self._tracker, self._clock()
+        utilization = self._utilization(tracker)
+        return dumps(message(tracker.job, now, gpu_utilization_percent=utilization, place=tracker.place))

@@ -89,13 +89,12 @@ class Streams:
             del self._jobs[tracker.job_dir.job_id]
             self._sampler.release()
 
-    def utilization(self) -> float | None:
-        """The utilization of the busiest GPU in percent, if there is one."""
-        sample = self._sampler.latest
-        known = (
-            [gpu.utilization_percent for gpu in sample.gpus if gpu.utilization_percent is not None] if sample else []
-        )
-        return max(known, default=None)
+    def utilization(self, tracker: Tracker) -> float | None:
+        """The utilization in percent of the busiest GPU of the job, or of all where it leased none."""
+        sample, leased = self._sampler.latest, tracker.job.now.server.gpus
+        gpus = sample.gpus if sample is not None else ()
+        known = [gpu.utilization_percent for gpu in gpus if not leased or gpu.uuid in leased]
+        return max((percent for percent in known if percent is not None), default=None)
 
     def _sampled(self, sample: Sample) -> None:
         if any(streams.v1.connections.count() for streams in self._jobs.values()):

@@ -51,14 +51,14 @@ class V1Stream:
         self.sent_seq = tracker.seq
         self._job_id = tracker.job_dir.job_id
         self._pending: list[Record] = []
-        self._view = job_view(tracker.job)
+        self._view = job_view(tracker.job, tracker.place)
         self._timer: asyncio.TimerHandle | None = None
         self._last_flush = 0.0
 
     def connect(self, session: V1Session) -> None:
         if not self.connections.count():
             self.sent_seq, self._pending = self.tracker.seq, []
-            self._view = job_view(self.tracker.job)
+            self._view = job_view(self.tracker.job, self.tracker.place)
             self.tracker.listeners.add(self._changed)
         session.send(self._hello())
         self.connections.connect(self._job_id, session)
@@ -76,8 +76,8 @@ class V1Stream:
         self.connections.broadcast(self._job_id, text)
 
     def end(self) -> str | None:
-        """The last frame, once the job has ended and all of it was sent."""
-        if not self.tracker.job.status.ended or self._pending:
+        """The last frame, once the job has ended and all of it was sent, its last state included."""
+        if not self.tracker.job.status.ended or self._timer is not None:
             return None
         closing = closing_message(self.tracker.job, self.clock())
         return dumps({"type": "end", "seq": self.sent_seq, "message": closing})
@@ -118,7 +118,7 @@ class V1Stream:
             frame = dumps({"type": "points", "seq": self.sent_seq, "series": points})
             for session in sessions:
                 session.points(frame, points, self.sent_seq)
-        before, self._view = self._view, job_view(self.tracker.job)
+        before, self._view = self._view, job_view(self.tracker.job, self.tracker.place)
         if changed := {key: value for key, value in self._view.items() if value != before[key]}:
             frame = self._state(changed)
             for session in sessions:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from .gpu_processes import GpuProcess, gpu_processes
 from .units import gigabytes
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,8 @@ class Gpu:
 
     ``index`` is NVML's, which follows the PCI bus and heeds no ``CUDA_VISIBLE_DEVICES``; ``uuid`` is the name
     that stays. Memory is the whole device's; what the driver reserves for itself is not counted as used, just
-    as in nvidia-smi. A GPU cut into MIG slices stands here as a whole; it has no utilization then.
+    as in nvidia-smi. A GPU cut into MIG slices stands here as a whole; it has no utilization then. ``processes``
+    are all that the driver lists, other people's too.
     """
 
     index: int
@@ -34,6 +36,7 @@ class Gpu:
     temperature_celsius: float | None = None
     power_watts: float | None = None
     power_limit_watts: float | None = None
+    processes: tuple[GpuProcess, ...] | None = None
 
     @property
     def silent(self) -> bool:
@@ -121,6 +124,14 @@ class GpuReader:
         )
         power = self._answer(lambda nvml: nvml.nvmlDeviceGetPowerUsage(handle))
         power_limit = self._answer(lambda nvml: nvml.nvmlDeviceGetEnforcedPowerLimit(handle))
+        compute = self._answer(  # older drivers have only the second; without a version, the error is no NVMLError
+            lambda nvml: nvml.nvmlDeviceGetComputeRunningProcesses_v3(handle),
+            lambda nvml: nvml.nvmlDeviceGetComputeRunningProcesses_v2(handle),
+        )
+        graphics = self._answer(
+            lambda nvml: nvml.nvmlDeviceGetGraphicsRunningProcesses_v3(handle),
+            lambda nvml: nvml.nvmlDeviceGetGraphicsRunningProcesses_v2(handle),
+        )
         return Gpu(
             index=index,
             uuid=_text(self._answer(lambda nvml: nvml.nvmlDeviceGetUUID(handle))) or known_uuid,
@@ -131,6 +142,7 @@ class GpuReader:
             temperature_celsius=None if temperature is None else float(temperature),
             power_watts=None if power is None else power / 1000,
             power_limit_watts=None if power_limit is None else power_limit / 1000,
+            processes=gpu_processes(compute, graphics),
         )
 
     def _answer(self, *questions: Callable[[Any], T]) -> T | None:

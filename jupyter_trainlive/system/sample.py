@@ -20,12 +20,21 @@ class Sample:
     host: Host
 
     def as_dict(self) -> dict[str, Any]:
-        """The wire's form: ``time`` in ISO 8601, ``gpus`` and ``host`` by field, to three decimals."""
+        """The wire's form: ``time`` in ISO 8601, ``gpus`` and ``host`` by field, to three decimals.
+
+        The processes on a GPU stay here: who may watch a training need not know what other people run.
+        """
         return {
             "time": iso(self.time),
-            "gpus": [_rounded(asdict(gpu)) for gpu in self.gpus],
+            "gpus": [_gauges(gpu) for gpu in self.gpus],
             "host": _rounded(asdict(self.host)),
         }
+
+
+def _gauges(gpu: Gpu) -> dict[str, Any]:
+    gauges = _rounded(asdict(gpu))
+    del gauges["processes"]
+    return gauges
 
 
 def _rounded(gauges: Mapping[str, Any]) -> dict[str, Any]:

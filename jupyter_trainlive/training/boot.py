@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -95,11 +96,26 @@ def _finish(recorder: Recorder, error: BaseException | None) -> None:
     interrupted = isinstance(error, (KeyboardInterrupt, asyncio.CancelledError))
     # An interrupt is how the server insists; other work was cut short only if it was told to stop.
     cancelled = recorder.gate.heeded or (interrupted and recorder.gate.cancel_requested())
-    end = end_of(error, cancelled=cancelled, hidden=(_OURS, *cell.hidden_frames()))
+    if error is None and not cancelled:
+        # The same for work that returned after it was told to stop for its loss.
+        error = recorder.stop
+    hidden = (_OURS, *cell.hidden_frames())
+    end = end_of(error, cancelled=cancelled, hidden=hidden, folders=_written_to(recorder.job_dir))
     _tell(end)
     recorder.end(end.status, end.error, end.hint, end.traceback)
     if cell.leave():
         threading.Thread(target=_insist, name="jupyter_trainlive-exit", daemon=True).start()
+
+
+def _written_to(job_dir: JobDir) -> list[Path]:
+    """The folders that work of any kind writes to."""
+    folders = [job_dir.path]
+    # Either is missing where somebody removed it, or where nothing can be written there any more.
+    with contextlib.suppress(OSError):
+        folders.append(Path.cwd())
+    with contextlib.suppress(OSError):
+        folders.append(Path(tempfile.gettempdir()))
+    return folders
 
 
 def _tell(end: End) -> None:

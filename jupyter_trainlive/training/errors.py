@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from ..protocol.dataset import DatasetError
 from ..protocol.parameters import ParameterError
-from .control import Cancelled
+from .control import Cancelled, Released
+from .explanations import explain
+from .watch import NonFiniteLoss
 
 ERROR_LIMIT = 500
 TRACEBACK_LIMIT_BYTES = 64 * 1024
@@ -33,22 +37,30 @@ class End:
     traceback: str | None = None
 
 
-def end_of(error: BaseException | None, *, cancelled: bool, hidden: tuple[str, ...] = ()) -> End:
+def end_of(
+    error: BaseException | None, *, cancelled: bool, hidden: tuple[str, ...] = (), folders: Sequence[Path] = ()
+) -> End:
     """The end of work that raised `error` (None: it returned), `cancelled` telling whether that was wished.
 
     Frames of files whose path begins with one of `hidden` are left out where they only lead to the user's.
+    `folders` are those that the work writes to.
     """
     if error is None:
         return End("cancelled" if cancelled else "completed")
+    if isinstance(error, Released):
+        return End("released")
     if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError, Cancelled)):
         return End("cancelled") if cancelled else End("failed", "Interrupted")
     if isinstance(error, SystemExit):
         return _end_of_exit(error)
-    if isinstance(error, (RecipeError, DatasetError, ParameterError)):
+    if isinstance(error, (RecipeError, DatasetError, ParameterError, NonFiniteLoss)):
         # Meant to be read as it is; a traceback of ours would only stand in the way.
         return End("failed", _one_line(str(error)), getattr(error, "hint", None))
-    text = _one_line(f"{type(error).__name__}: {_first_line(error)}".removesuffix(": "))
-    return End("failed", text, traceback=format_traceback(error, hidden))
+    text = f"{type(error).__name__}: {_first_line(error)}".removesuffix(": ")
+    explanation = explain(error, folders)
+    hint = explanation.hint if explanation else None
+    reason = (explanation.reason if explanation else None) or text
+    return End("failed", _one_line(reason), hint, format_traceback(error, hidden))
 
 
 def _end_of_exit(error: SystemExit) -> End:

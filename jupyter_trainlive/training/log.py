@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Mapping
 
 from .owner import job_dir_of_this_process
-from .recorder import current, warn
+from .recorder import Recorder, current, warn
+from .watch import NonFiniteLoss
+
+_NO_RELEASE = (
+    "This job runs code of its own, which can't go on from a checkpoint in another process; hold it instead, or "
+    "cancel it."
+)
+_TOGETHER = "Several processes train together, and would not wait for each other; this job can't be paused."
 
 _told = False
 
@@ -28,13 +37,32 @@ def log(
     What was logged is safe when the call returns. Outside a job nothing is recorded, which is said once; in a
     child of the recording process (a data loader worker) nothing is recorded either.
 
-    Raises TypeError or ValueError, naming the key, where a value is no number or a name no usable string.
+    A job that is paused waits in here, in the main thread of a loop without a trainer, until it is resumed
+    or cancelled.
+
+    Raises TypeError or ValueError, naming the key, where a value is no number or a name no usable string, and
+    NonFiniteLoss (of `jupyter_trainlive.training.watch`) in a job with ``stop_on_nan`` once ``loss`` or
+    ``grad_norm`` was NaN or infinite in ``nan_patience`` logs in a row: let it end the loop.
     """
     recorder = current()
     if recorder is not None:
         recorder.metrics(values, step=step, epoch=epoch, total_steps=total_steps)
+        if recorder.stop is not None:
+            # A new one each time, since a traceback grows with every raise.
+            raise NonFiniteLoss(*recorder.stop.args)
+        _between_steps(recorder)
     elif job_dir_of_this_process() is None:
         say_that_nothing_is_recorded()
+
+
+def _between_steps(recorder: Recorder) -> None:
+    """Heed a pause, unless a trainer or another thread than the one that trains is in here."""
+    if recorder.trainer_runs or threading.current_thread() is not threading.main_thread():
+        return
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        recorder.gate.decline(_TOGETHER)
+    else:
+        recorder.gate.hold(recorder.step, no_release=_NO_RELEASE)
 
 
 def say_that_nothing_is_recorded() -> None:

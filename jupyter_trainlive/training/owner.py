@@ -1,7 +1,7 @@
-"""Which process records for a job: the first that claims it, for as long as the job lasts.
+"""Which process records for a job: in each of its attempts the first that claims it.
 
 Everything a job starts inherits its environment, and would write into the same journal: data loader workers,
-subprocesses, the ranks of a launcher. A journal has one writer, so one process claims the job.
+subprocesses, the ranks of a launcher. A journal has one writer, so one process claims the attempt.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from ..protocol.jobdir import JOB_DIR_VARIABLE, JobDir
+from ..protocol.jobdir import ATTEMPT_VARIABLE, JOB_DIR_VARIABLE, JobDir
 
 
 def job_dir_of_this_process() -> JobDir | None:
@@ -19,8 +19,14 @@ def job_dir_of_this_process() -> JobDir | None:
     return JobDir(Path(path)) if path else None
 
 
+def attempt_of_this_process() -> int:
+    """Which attempt at its job this process belongs to; 1 where nothing is said."""
+    text = os.environ.get(ATTEMPT_VARIABLE, "")
+    return max(1, int(text)) if text.isascii() and text.isdigit() else 1
+
+
 def claim(job_dir: JobDir) -> bool:
-    """Make this process the job's recording one; False where the job was claimed before.
+    """Make this process the recording one of this attempt; False where that was claimed before.
 
     Raises OSError where the claim can't be written for another reason.
     """
@@ -43,4 +49,4 @@ def is_ours(job_dir: JobDir) -> bool:
 
 
 def _claim_file(job_dir: JobDir) -> Path:
-    return job_dir.kernel / "claimed"
+    return job_dir.kernel / f"claimed-{attempt_of_this_process()}"

@@ -7,23 +7,24 @@ after costs nothing. Then the doorbell rings; whether anybody listens makes no d
 from __future__ import annotations
 
 import math
-import operator
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
 
 from ..protocol.doorbell import Doorbell
+from ..protocol.facts import ServerFacts
 from ..protocol.jobdir import JobDir, write_json
 from ..protocol.journal import JournalWriter, Record
 from ..protocol.messages import progress_message
-from ..protocol.states import Job, Journal, ServerFacts, fold
+from ..protocol.states import Job, Journal, fold
 from .control import Gate
-from .owner import claim, is_ours, job_dir_of_this_process
+from .numbers import checked_count, checked_name, checked_number, kind_of
+from .owner import attempt_of_this_process, claim, is_ours, job_dir_of_this_process
+from .watch import PATIENCE, NonFiniteLoss, NonFiniteWatch
 
-NAME_LIMIT = 200
 #: progress.json is for pollers that come once a second.
 PROGRESS_INTERVAL_SECONDS = 1.0
 #: So many records are folded together at the most: about a millisecond's work.
@@ -34,30 +35,45 @@ class Recorder:
     """Appends to a job's training journal, rings the doorbell and keeps progress.json.
 
     Safe to call from several threads; a forked child records nothing. A disk that refuses a record costs
-    that record and one warning, never the training. Raises OSError where the journal can't be opened.
+    that record and one warning, never the training. A loss that is no finite number for `nan_patience` logs
+    in a row is an alert, and with `stop_on_nan` a reason to stop. Raises OSError where the journal can't be opened.
     """
 
-    def __init__(self, job_dir: JobDir, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        job_dir: JobDir,
+        clock: Callable[[], float] = time.time,
+        *,
+        attempt: int = 1,
+        nan_patience: int = PATIENCE,
+        stop_on_nan: bool = False,
+    ) -> None:
         self.job_dir = job_dir
-        self.gate = Gate(job_dir)
+        self.attempt = attempt
+        self.gate = Gate(job_dir, self)
+        self.watch = NonFiniteWatch(nan_patience)
+        self._stop_on_nan = stop_on_nan
+        self._stop: NonFiniteLoss | None = None
         self._clock = clock
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._journal = JournalWriter(job_dir.training_journal, clock)
         self._doorbell = Doorbell(job_dir.path.parent, job_dir.job_id)
-        self._job = Job(job_dir.job_id, server=ServerFacts(starting_at=clock()))
+        self._job = Job(job_dir.job_id, server=ServerFacts(attempt, starting_at=clock()))
         #: Written, but not yet part of `_job`: folding waits until progress.json is due.
         self._unfolded: list[Record] = []
         self._progress_at = -math.inf
         self._step: int | None = None
         self._trainer_counts = False
+        #: Whether a trainer is at work, which asks the gate by itself.
+        self.trainer_runs = False
         self._phase: str | None = None
         self._ended = False
         self._warned = False
 
     def start(self) -> None:
-        """The training side is up."""
-        self._record("start", {}, now=True)
+        """The training side of this attempt is up."""
+        self._record("start", {"attempt": self.attempt}, now=True)
 
     def phase(self, name: str) -> None:
         """What the training is doing from now on; saying the same again records nothing."""
@@ -65,13 +81,22 @@ class Recorder:
             self._phase = name
             self._record("phase", {"name": name}, now=True)
 
-    def segment(self, *, step: int, total_steps: int | None, total_epochs: float | None) -> None:
-        """A trainer begins that counts its own steps: `step` are done, of `total_steps`."""
+    def segment(
+        self, *, step: int, total_steps: int | None, total_epochs: float | None, checkpoints: bool = False
+    ) -> None:
+        """A trainer begins that counts its own steps: `step` are done, of `total_steps`.
+
+        `checkpoints` says whether the job can go on in another process from one that it writes.
+        """
         with self._lock:
-            self._trainer_counts = True
+            self._trainer_counts = self.trainer_runs = True
             self._step = step
-        values = {"step": step, "total_steps": total_steps, "total_epochs": total_epochs}
+        values = {"step": step, "total_steps": total_steps, "total_epochs": total_epochs, "checkpoints": checkpoints}
         self._record("segment", values, now=True)
+
+    def segment_over(self) -> None:
+        """The trainer has returned; records nothing."""
+        self.trainer_runs = False
 
     def at_step(self, step: int) -> None:
         """A trainer has done `step` steps; records nothing, but `metrics` without a step goes there."""
@@ -96,21 +121,57 @@ class Recorder:
         if os.getpid() != self._pid:
             return
         if not isinstance(values, Mapping):
-            raise TypeError(f"log takes a dict of numbers by name, not {_kind(values)}")
+            raise TypeError(f"log takes a dict of numbers by name, not {kind_of(values)}")
         record: Record = {
             "step": None,
-            "values": {_name(key): _number(key, item) for key, item in values.items()},
+            "values": {checked_name(key): checked_number(key, item) for key, item in values.items()},
         }
         if epoch is not None:
-            record["epoch"] = _number("epoch", epoch)
+            record["epoch"] = checked_number("epoch", epoch)
         if total_steps is not None:
-            record["total_steps"] = _count("total_steps", total_steps)
-        given = None if step is None else _count("step", step)
+            record["total_steps"] = checked_count("total_steps", total_steps)
+        given = None if step is None else checked_count("step", step)
         with self._lock:
             if given is None:
                 given = (self._step or 0) + (0 if self._trainer_counts else 1)
             record["step"] = self._step = given
             self._record("metrics", record)
+            odd = self.watch.see(given, record["values"])
+        if odd is not None:
+            self.alert("non_finite_loss", odd, given)
+            if self._stop_on_nan:
+                self._stop = NonFiniteLoss(odd)
+
+    @property
+    def step(self) -> int | None:
+        """The step that was recorded last."""
+        return self._step
+
+    @property
+    def stop(self) -> NonFiniteLoss | None:
+        """Why the training should stop at this step, where it should: to be raised by whoever can."""
+        return self._stop
+
+    def held(self, request: int, step: int | None) -> None:
+        """The training waits behind `step`, as request `request` wanted."""
+        with self._lock:
+            server = replace(self._job.server, pause="hold", pause_request=request)
+            self._job = replace(self._job, server=server)
+        self._record("held", {"request": request, "step": step}, now=True)
+
+    def resumed(self, step: int | None) -> None:
+        """The training goes on behind `step`."""
+        with self._lock:
+            self._job = replace(self._job, server=replace(self._job.server, pause=None))
+        self._record("resumed", {"step": step}, now=True)
+
+    def pause_refused(self, request: int, error: str) -> None:
+        """What request `request` wanted can't be done, and the training goes on."""
+        self._record("pause_refused", {"request": request, "error": error}, now=True)
+
+    def alert(self, name: str, message: str, step: int | None = None) -> None:
+        """Something that the user should know, in a sentence."""
+        self._record("alert", {"name": name, "message": message, "step": step})
 
     def checkpoint(self, step: int, path: str) -> None:
         """A checkpoint of `step` is complete at `path`, relative to the job's directory if inside it."""
@@ -121,7 +182,7 @@ class Recorder:
         self._record("artifact", {"path": path})
 
     def end(self, status: str, error: str | None = None, hint: str | None = None, traceback: str | None = None) -> None:
-        """How the work ended: ``completed``, ``failed`` or ``cancelled``; only the first call counts."""
+        """How the work ended: ``completed``, ``failed``, ``cancelled`` or ``released``; only the first call counts."""
         with self._lock:
             if self._ended:
                 return
@@ -184,47 +245,6 @@ def warn(text: str) -> None:
         return
 
 
-def _kind(value: object) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
-
-
-def _name(key: object) -> str:
-    if type(key) is str and 0 < len(key) <= NAME_LIMIT:
-        return key
-    if not isinstance(key, str):
-        raise TypeError(f"the name {key!r} must be a string, not {_kind(key)}")
-    if not key:
-        raise ValueError("a name must not be empty")
-    if len(key) > NAME_LIMIT:
-        raise ValueError(f"the name {key[:40]!r}… has {len(key)} characters; {NAME_LIMIT} are allowed")
-    return str(key)
-
-
-def _number(key: object, value: object) -> float | int:
-    if type(value) is float or type(value) is int:
-        return value
-    if hasattr(value, "item") and not isinstance(value, (str, bool)):
-        try:
-            value = value.item()
-        except (ValueError, RuntimeError, TypeError):
-            raise TypeError(f"{key!r} must be one number, but this {type(value).__name__} holds several") from None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{key!r} must be a number, not {_kind(value)}")
-    return int(value) if isinstance(value, int) else float(value)
-
-
-def _count(key: str, value: Any) -> int:
-    if isinstance(value, bool):
-        raise TypeError(f"{key} must be a whole number, not a bool")
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{key} must be a whole number, not {_kind(value)}") from None
-    if count < 0:
-        raise ValueError(f"{key} must not be negative, but is {count}")
-    return count
-
-
 _current: Recorder | None = None
 _current_pid: int | None = None
 _current_lock = threading.Lock()
@@ -254,10 +274,25 @@ def _of_this_process() -> Recorder | None:
         return None
     try:
         if claim(job_dir):
-            recorder = Recorder(job_dir)
+            recorder = _recorder(job_dir)
             recorder.start()
             return recorder
-        return Recorder(job_dir) if is_ours(job_dir) else None
+        return _recorder(job_dir) if is_ours(job_dir) else None
     except OSError as error:
         warn(f"nothing can be recorded in {job_dir.path}: {error}")
         return None
+
+
+def _recorder(job_dir: JobDir) -> Recorder:
+    """The recorder of this attempt, as patient as the job wants it."""
+    try:
+        spec = job_dir.read_spec()
+    except (OSError, ValueError):
+        spec = {}
+    patience = spec.get("nan_patience")
+    return Recorder(
+        job_dir,
+        attempt=attempt_of_this_process(),
+        nan_patience=patience if type(patience) is int and patience > 0 else PATIENCE,
+        stop_on_nan=spec.get("stop_on_nan") is True,
+    )

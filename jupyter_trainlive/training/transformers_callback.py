@@ -18,12 +18,18 @@ from transformers.trainer_callback import TrainerControl as Control
 from transformers.trainer_callback import TrainerState as State
 from transformers.training_args import TrainingArguments as Args
 
+from ..protocol.control import Desired
 from .log import say_that_nothing_is_recorded
 from .owner import job_dir_of_this_process
 from .recorder import Recorder, current, warn
 
 #: Faster steps than this share one record of their mean time.
 STEP_INTERVAL_SECONDS = 0.25
+_NO_RELEASE = (
+    "Only the fine-tune can go on from its checkpoint in another process, and this trainer belongs to code of your "
+    "own; hold the job instead, or cancel it."
+)
+_TOGETHER = "Several processes train together, and would not stop at the same step; this job can't be paused."
 
 Logs = dict[str, Any] | None
 
@@ -44,7 +50,7 @@ def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
-    """Records what a Trainer does with the job it runs in, and stops it at a step when the job is cancelled.
+    """Records what a Trainer does with the job it runs in, and holds or stops it between two steps when asked to.
 
     ``Trainer(..., callbacks=[TrainLiveCallback()])``. Recorded are what the Trainer logs (``loss``,
     ``eval_loss``, ``learning_rate``, ``grad_norm``, …) and, at most every 0.25 s, ``step_time_seconds`` (the mean
@@ -52,6 +58,9 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
     ``samples_per_second`` and ``gpu_memory_allocated_gb`` (GiB that torch has allocated on all devices). Never
     raises. Outside of a job it only says once that nothing is recorded.
     """
+
+    #: Whether the trainer can leave after a checkpoint, and somebody starts it again from there.
+    can_be_released = False
 
     def __init__(self) -> None:
         self._complained = False
@@ -64,13 +73,19 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
     @_guarded
     def on_train_begin(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
         recorder.segment(
-            step=state.global_step, total_steps=_positive(state.max_steps), total_epochs=_epochs(args, state)
+            step=state.global_step,
+            total_steps=_positive(state.max_steps),
+            total_epochs=_epochs(args, state),
+            checkpoints=self.can_be_released and args.world_size == 1,
         )
+        if args.fp16:
+            # While the scaler seeks its scale, gradients overflow and their steps are left out.
+            recorder.watch.names = ("loss",)
         recorder.phase("training")
         self._seconds, self._steps = 0.0, 0
         self._recorded_at = -math.inf
         self._mark = time.perf_counter()
-        self._heed(recorder, args, control)
+        self._heed(recorder, args, state, control)
 
     @_guarded
     def on_step_begin(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
@@ -87,13 +102,25 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
             self._recorded_at = now
             recorder.metrics(self._measured(args, state), step=state.global_step, epoch=state.epoch)
             self._seconds, self._steps = 0.0, 0
-        if not self._heed(recorder, args, control) and control.should_save and not control.should_evaluate:
+        if self._heed(recorder, args, state, control) is Desired.RELEASED:
+            control.should_training_stop = True
+            # At the end of an epoch what is due there comes first; `on_epoch_end` follows at once.
+            control.should_save = not _at_end_of_epoch(state)
+        if control.should_save and not control.should_evaluate:
             recorder.phase("saving")
 
     @_guarded
     def on_epoch_end(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
         # After a stop in the middle the Trainer still evaluates and saves what is due at the end of an epoch.
-        self._heed(recorder, args, control)
+        leaving = recorder.gate.leaving
+        if recorder.stop is not None or (leaving and not _at_end_of_epoch(state)):
+            control.should_evaluate = control.should_save = False
+        elif leaving or self._heed(recorder, args, state, control) is Desired.RELEASED:
+            control.should_training_stop = control.should_save = True
+
+    @_guarded
+    def on_train_end(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
+        recorder.segment_over()
 
     @_guarded
     def on_prediction_step(self, recorder: Recorder, args: Args, state: State, control: Control, **_: Any) -> None:
@@ -109,7 +136,7 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
         # The name is the Trainer's; it tells nobody where it saved.
         path = Path(args.output_dir or ".").absolute() / f"checkpoint-{state.global_step}"
         root = recorder.job_dir.path.absolute()
-        if path.is_dir():
+        if self._is_saved(path):
             inside = path.is_relative_to(root)
             recorder.checkpoint(state.global_step, str(path.relative_to(root) if inside else path))
         recorder.phase("training")
@@ -124,6 +151,12 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
         values.pop("step", None)
         if values:
             recorder.metrics(values, step=state.global_step, epoch=epoch)
+        if recorder.stop is not None:
+            control.should_training_stop = True
+            control.should_evaluate = control.should_save = False
+
+    def _is_saved(self, checkpoint: Path) -> bool:
+        return checkpoint.is_dir()
 
     def _measured(self, args: Args, state: State) -> dict[str, float]:
         seconds = self._seconds / self._steps
@@ -137,16 +170,24 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
             values["gpu_memory_allocated_gb"] = sum(map(torch.cuda.memory_allocated, devices)) / 2**30
         return values
 
-    def _heed(self, recorder: Recorder, args: Args, control: Control) -> bool:
-        """Stop the training if that is wished, without evaluating or saving once more."""
+    def _heed(self, recorder: Recorder, args: Args, state: State, control: Control) -> Desired:
+        """Wait while the training is held; returns what is wanted then.
+
+        A cancelled training is stopped, without evaluating or saving once more.
+        """
         # Several processes would read the wish at different steps, and those that go on would wait for ever
         # for those that stopped: there it takes the interrupt that follows.
-        if args.world_size > 1 or not recorder.gate.cancel_requested():
-            return False
-        control.should_training_stop = True
-        control.should_evaluate = False
-        control.should_save = False
-        return True
+        if args.world_size > 1:
+            recorder.gate.decline(_TOGETHER)
+            return Desired.RUNNING
+        began = time.perf_counter()
+        wanted = recorder.gate.ask(state.global_step, no_release=None if self.can_be_released else _NO_RELEASE)
+        # The time it was held is no step's.
+        self._mark += time.perf_counter() - began
+        if wanted is Desired.CANCELLED:
+            control.should_training_stop = True
+            control.should_evaluate = control.should_save = False
+        return wanted
 
     def _of_this_process(self) -> Recorder | None:
         recorder = current()
@@ -166,6 +207,10 @@ def _epochs(args: Args, state: State) -> float | None:
         return float(args.num_train_epochs)
     # The Trainer puts sys.maxsize for data without a length.
     return float(state.num_train_epochs) if 0 < state.num_train_epochs < sys.maxsize else None
+
+
+def _at_end_of_epoch(state: State) -> bool:
+    return state.epoch is not None and float(state.epoch).is_integer()
 
 
 def _positive(steps: int) -> int | None:

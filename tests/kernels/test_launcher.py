@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,9 +16,12 @@ from jupyter_client.kernelspec import KernelSpecManager
 from packaging.requirements import Requirement
 
 from jupyter_trainlive.kernels.launcher import Launcher
-from jupyter_trainlive.protocol.jobdir import JobDir
+from jupyter_trainlive.kernels.leases import acquire
+from jupyter_trainlive.kernels.provisioner import GpuBusy, LaunchError
+from jupyter_trainlive.protocol.jobdir import JobDir, new_job_id
 
 from ..managing import managing, reach, submit
+from .conftest import exit_of, records
 
 LAUNCH = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
 
@@ -69,13 +73,15 @@ async def test_a_kernelspec_without_a_kernel_fails_with_the_reason(tmp_path: Pat
         job = await reach(manager, bare)
         assert (job.status.value, job.error) == (
             "failed",
-            "The training process exited with status 1 before it began its work; its output may say why.",
+            "The training process exited with status 1 before it began its work: "
+            f"{sys.executable}: No module named ipykernel_launcher",
         )
-        assert "No module named" in (manager.jobs_dir / bare / "output.log").read_text()
+        assert "python -m pip install ipykernel" in (job.hint or "")
         job = await reach(manager, gone)
         assert job.status.value == "failed"
         assert job.error is not None
         assert "/no/such/python" in job.error
+        assert "kernel.json" in (job.hint or "")
         progress = manager.jobs_dir / gone / "progress.json"
         assert json.loads(progress.read_text())["error"] == job.error
 
@@ -106,6 +112,84 @@ async def test_jobs_may_lie_deeper_than_a_sockets_path_may_be_long(tmp_path: Pat
         await manager.list()
         assert not sockets.exists()
         assert not (kernel / "sockets").is_symlink()
+
+
+@pytest.fixture
+def launcher(kernels: Path) -> Launcher:
+    return Launcher(kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(kernels)]))
+
+
+@pytest.fixture
+def job_dir(tmp_path: Path) -> JobDir:
+    job_dir = JobDir(tmp_path / new_job_id())
+    job_dir.create()
+    return job_dir
+
+
+SPEC = {"kernel_name": "telling", "cwd": "/", "env": {"CUDA_VISIBLE_DEVICES": "7", "MINE": "yes"}}
+TELL = 'echo "$TRAINLIVE_ATTEMPT $CUDA_DEVICE_ORDER $CUDA_VISIBLE_DEVICES $MINE"'
+
+
+async def test_an_attempt_has_its_number_and_its_gpus(
+    tmp_path: Path, kernels: Path, launcher: Launcher, job_dir: JobDir
+) -> None:
+    install(kernels, "telling", "/bin/sh", "-c", TELL)
+    leases = tmp_path / "leases"
+    handover = await launcher.start(job_dir, SPEC, attempt=1, gpus=["GPU-b", "GPU-a"], lease_dir=leases)
+    await handover.close()
+    exit_of(job_dir)
+    assert {file.name for file in leases.iterdir()} == {"gpu-GPU-a.lock", "gpu-GPU-b.lock"}
+    for attempt, gpus in ((2, None), (3, [])):
+        handover = await launcher.start(job_dir, SPEC, attempt=attempt, gpus=gpus, lease_dir=None)
+        await handover.close()
+        exit_of(job_dir)
+    assert job_dir.output_log.read_text().splitlines() == [
+        "1 PCI_BUS_ID GPU-b,GPU-a yes",
+        "2  7 yes",
+        "3 PCI_BUS_ID  yes",
+    ]
+    assert [record["attempt"] for record in records(job_dir)] == [1, 1, 2, 2, 3, 3]
+
+
+async def test_a_gpu_that_was_taken_meanwhile_is_told_from_a_failure(
+    tmp_path: Path, kernels: Path, launcher: Launcher, job_dir: JobDir, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(kernels, "telling", "/bin/sh", "-c", TELL)
+    held = acquire(tmp_path / "leases", ["GPU-a"])
+    with pytest.raises(GpuBusy, match=f"GPU-a is leased by pid {os.getpid()} of "):
+        await launcher.start(job_dir, SPEC, attempt=1, gpus=["GPU-a"], lease_dir=tmp_path / "leases")
+    assert not job_dir.process_journal.exists()
+    assert not caplog.records
+    held.release()
+
+
+async def test_a_kernel_that_can_not_be_started_says_what_to_do(
+    kernels: Path, launcher: Launcher, job_dir: JobDir
+) -> None:
+    install(kernels, "telling", "/no/such/python", *LAUNCH)
+    with pytest.raises(LaunchError, match="/no/such/python") as raised:
+        await launcher.start(job_dir, SPEC, attempt=1, gpus=None, lease_dir=None)
+    assert "look at argv in its kernel.json" in (raised.value.hint or "")
+    assert not isinstance(raised.value, GpuBusy)
+
+
+async def test_a_further_attempt_finds_nothing_of_the_kernel_before_it(
+    kernels: Path, launcher: Launcher, job_dir: JobDir
+) -> None:
+    install(kernels, "telling", "/bin/true")
+    left = [job_dir.kernel / name for name in ("socket-1", "socket-5", "claimed", "claimed-1")]
+    for file in left:
+        file.touch()
+    keys = []
+    for attempt in (1, 2):
+        handover = await launcher.start(job_dir, SPEC, attempt=attempt, gpus=None, lease_dir=None)
+        await handover.close()
+        exit_of(job_dir)
+        connection = json.loads(job_dir.connection_file.read_bytes())
+        keys.append(connection["key"])
+        assert connection["shell_port"] == 1, "no socket of an earlier one is in the way"
+    assert keys[0] != keys[1]
+    assert not [file for file in left if file.exists()]
 
 
 def needed_by(name: str, found: dict[str, Distribution]) -> dict[str, Distribution]:

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-from jupyter_trainlive.kernels.processes import _start_time_by_ps, end_group, is_alive, signal_group, start_time
+from jupyter_trainlive.kernels.processes import _start_time_by_ps, boot_id, is_alive, signal_group, start_time
 
 from .conftest import until
 
@@ -56,18 +57,17 @@ def test_what_ps_says_names_the_same_process() -> None:
         until(lambda: _start_time_by_ps(process.pid) is None)
 
 
-def test_a_group_is_ended_by_as_little_as_it_takes() -> None:
-    polite = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    end_group(polite.pid, 5)
-    polite.wait(5)
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
-    stubborn = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.PIPE)
-    assert stubborn.stdout is not None
-    with stubborn.stdout:
-        stubborn.stdout.readline()
-        began = time.monotonic()
-        end_group(stubborn.pid, 0.3)
-        assert time.monotonic() - began < 2
-        assert stubborn.wait(5) == -signal.SIGKILL
-    end_group(stubborn.pid, 5)
-    assert not signal_group(stubborn.pid, 0)
+def test_the_same_process_before_the_machine_was_restarted_is_another() -> None:
+    pid, started = os.getpid(), start_time(os.getpid())
+    assert boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert is_alive(pid, started, boot_id())
+    assert is_alive(pid, started, None), "an older journal does not say"
+    assert not is_alive(pid, started, "another")
+
+
+def test_a_group_hears_a_signal_as_long_as_one_of_it_is_left() -> None:
+    process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    assert signal_group(process.pid, 0)
+    assert signal_group(process.pid, signal.SIGTERM)
+    assert process.wait(5) == -signal.SIGTERM
+    assert not signal_group(process.pid, 0)

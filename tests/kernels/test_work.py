@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,24 @@ def test_the_jobs_own_variables_come_before_the_servers_and_after_ours(job_dir: 
     assert env["TRAINLIVE_JOB_DIR"] == str(job_dir.path)
     assert env["PYTHONPATH"] == f"{job_dir.kernel / 'path'}:/mine"
     assert env["JPY_PARENT_PID"] == "1", "the kernel must not end with the server"
+
+
+def test_a_job_sees_the_gpus_it_has_and_no_others(job_dir: JobDir) -> None:
+    theirs = {"CUDA_VISIBLE_DEVICES": "0,1", "CUDA_DEVICE_ORDER": "FASTEST_FIRST"}
+    wish = {"CUDA_VISIBLE_DEVICES": "all"}
+
+    def seen(**options: Any) -> tuple[str, str]:
+        env = environment(theirs, job_dir, wish, **options)
+        return env["CUDA_DEVICE_ORDER"], env["CUDA_VISIBLE_DEVICES"]
+
+    assert seen(gpus=["GPU-b", "GPU-a"]) == ("PCI_BUS_ID", "GPU-b,GPU-a")
+    assert seen(gpus=[]) == ("PCI_BUS_ID", "")
+    assert seen() == ("FASTEST_FIRST", "all"), "where no GPUs are handed out the job's own variables say"
+
+
+def test_a_job_knows_which_attempt_it_is(job_dir: JobDir) -> None:
+    assert environment({"TRAINLIVE_ATTEMPT": "7"}, job_dir, {"TRAINLIVE_ATTEMPT": "8"})["TRAINLIVE_ATTEMPT"] == "1"
+    assert environment({}, job_dir, {}, attempt=3)["TRAINLIVE_ATTEMPT"] == "3"
 
 
 def test_any_interpreter_finds_the_package_and_nothing_else_of_ours(job_dir: JobDir) -> None:

@@ -14,7 +14,7 @@ from jupyter_trainlive.protocol.values import dumps
 PROGRESS_KEYS = {
     *("job_id", "status", "progress", "current_epoch", "total_epochs", "current_step", "total_steps", "loss"),
     *("eval_loss", "samples_per_second", "gpu_memory_allocated_gb", "gpu_utilization_percent", "eta_seconds"),
-    *("timestamp", "complete"),
+    *("queue", "timestamp", "complete"),
 }
 COMPLETION_KEYS = {
     *("job_id", "status", "progress", "final_loss", "eval_loss", "complete", "completed_at", "error", "timestamp"),
@@ -63,6 +63,7 @@ def test_what_is_known_is_told() -> None:
         **values,
         "gpu_utilization_percent": 93.0,
         "eta_seconds": 5.0,
+        "queue": None,
         "timestamp": "1970-01-01T00:01:01.500Z",
         "complete": False,
     }

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from jupyter_trainlive.protocol.exits import signal_name
+from jupyter_trainlive.protocol.facts import ProcessFacts
 from jupyter_trainlive.protocol.messages import job_view, message
-from jupyter_trainlive.protocol.states import Job, Journal, ProcessFacts, Status, fold, signal_name
+from jupyter_trainlive.protocol.states import Job, Journal, Status, fold
 from jupyter_trainlive.protocol.values import dumps
 
 Entry = tuple[Journal, dict[str, Any]]
@@ -35,6 +37,20 @@ CANCEL = entry("server", "cancel_requested", 5)
 LOST = entry("server", "lost", 9)
 NO_START = entry("server", "start_failed", 3, error="no such command")
 LATE = entry("server", "start_timed_out", 8, error="too late")
+
+
+PAUSE = entry("server", "pause_requested", 5, release=False, request=1)
+PAUSE_AGAIN = entry("server", "pause_requested", 7, release=False, request=2)
+RELEASE = entry("server", "pause_requested", 5, release=True, request=1)
+RESUME = entry("server", "resume_requested", 6)
+HELD = entry("training", "held", 5, request=1, step=3)
+GO_ON = entry("training", "resumed", 6, step=3)
+HELD_AGAIN = entry("training", "held", 7, request=2, step=4)
+NO_PAUSE = entry("training", "pause_refused", 5, request=1, error="the disk is full")
+SECOND = RESUME, entry("server", "queued", 10, attempt=2)
+STARTING_AGAIN = entry("server", "starting", 11, attempt=2)
+SPAWNED_AGAIN = entry("process", "spawned", 12, attempt=2, pid=9, start_time=90.0, shim_pid=8, shim_start_time=80.0)
+STARTED_AGAIN = entry("training", "start", 13, attempt=2)
 
 
 def end(status: str, **values: Any) -> Entry:
@@ -67,7 +83,42 @@ def exited(code: int | None = 0, signal: int | None = None) -> Entry:
         ([STARTING, SPAWNED, STARTED, end("failed", error="no"), LOST], "failed"),
         ([STARTING, SPAWNED, STARTED, end("failed", error="no"), CANCEL, LOST], "cancelled"),
         ([STARTING, SPAWNED, LOST, exited(), STARTED, end("completed")], "completed"),
-        ([SUBMITTED, CANCEL], "cancelling"),
+        # What waits has no process to wait for.
+        ([SUBMITTED, CANCEL], "cancelled"),
+        ([SUBMITTED, QUEUED, STARTING, CANCEL], "cancelling"),
+        ([SUBMITTED, QUEUED, STARTING, entry("server", "unleased")], "queued"),
+        ([SUBMITTED, QUEUED, STARTING, entry("server", "unleased"), CANCEL], "cancelled"),
+        # A pause is there when the training says that it waits, by the number of that very request.
+        ([SUBMITTED, QUEUED, PAUSE], "paused"),
+        ([SUBMITTED, QUEUED, PAUSE, RESUME], "queued"),
+        ([SUBMITTED, QUEUED, PAUSE, CANCEL], "cancelled"),
+        ([STARTING, PAUSE], "pausing"),
+        ([STARTING, SPAWNED, STARTED, PAUSE], "pausing"),
+        ([STARTING, SPAWNED, STARTED, PAUSE, HELD], "paused"),
+        ([STARTING, SPAWNED, STARTED, PAUSE, HELD, RESUME], "running"),
+        ([STARTING, SPAWNED, STARTED, PAUSE, HELD, RESUME, PAUSE_AGAIN], "pausing"),
+        ([STARTING, SPAWNED, STARTED, PAUSE, HELD, RESUME, GO_ON, PAUSE_AGAIN, HELD_AGAIN], "paused"),
+        ([STARTING, SPAWNED, STARTED, PAUSE, HELD, CANCEL], "cancelling"),
+        ([STARTING, SPAWNED, STARTED, PAUSE, HELD, exited(None, 9)], "failed"),
+        ([STARTING, SPAWNED, STARTED, PAUSE, NO_PAUSE], "running"),
+        ([STARTING, SPAWNED, STARTED, PAUSE, end("completed"), exited()], "completed"),
+        # A release is there when the process has left, having said so.
+        ([STARTING, SPAWNED, STARTED, RELEASE], "pausing"),
+        ([STARTING, SPAWNED, STARTED, RELEASE, end("released")], "pausing"),
+        ([STARTING, SPAWNED, STARTED, RELEASE, end("released"), exited()], "paused"),
+        ([STARTING, SPAWNED, STARTED, RELEASE, end("released"), exited(None, 9)], "failed"),
+        ([STARTING, SPAWNED, STARTED, RELEASE, end("released"), exited(), CANCEL], "cancelled"),
+        ([STARTING, SPAWNED, STARTED, RELEASE, end("released"), exited(), *SECOND], "queued"),
+        ([STARTING, SPAWNED, STARTED, RELEASE, end("released"), exited(), *SECOND, STARTING_AGAIN], "starting"),
+        ([STARTING, SPAWNED, STARTED, RELEASE, end("released"), exited(), *SECOND, CANCEL], "cancelled"),
+        # The next attempt knows nothing of how the last one ended.
+        ([STARTING, SPAWNED, STARTED, LOST, *SECOND], "queued"),
+        ([STARTING, SPAWNED, STARTED, CANCEL, exited(None, 9), *SECOND], "queued"),
+        ([STARTING, SPAWNED, STARTED, end("failed"), exited(), *SECOND, STARTING_AGAIN, SPAWNED_AGAIN], "starting"),
+        ([STARTING, SPAWNED, STARTED, LOST, *SECOND, STARTING_AGAIN, SPAWNED_AGAIN, STARTED_AGAIN], "running"),
+        ([SPAWNED, STARTED, LOST, *SECOND, SPAWNED_AGAIN, STARTED_AGAIN, end("completed"), exited()], "completed"),
+        # Whatever journal tells of it first.
+        ([STARTING, SPAWNED, STARTED, end("failed"), exited(), SPAWNED_AGAIN], "starting"),
         ([STARTING, SPAWNED, STARTED, CANCEL], "cancelling"),
         ([STARTING, SPAWNED, STARTED, CANCEL, end("cancelled"), exited()], "cancelled"),
         ([STARTING, SPAWNED, STARTED, CANCEL, exited(None, 9)], "cancelled"),
@@ -157,13 +208,20 @@ ODD: tuple[Any, ...] = (None, True, "", "x", "nan", -1, 10**400, math.nan, math.
 def test_odd_values_never_fail_and_give_a_message_that_is_json() -> None:
     chance = random.Random(1)
     kinds = {
-        Journal.SERVER: ("submitted", "starting", "cancel_requested", "escalated", "start_failed", "start_timed_out"),
+        Journal.SERVER: (
+            *("submitted", "queued", "leased", "unleased", "starting", "pause_requested", "resume_requested", "alert"),
+            *("cancel_requested", "escalated", "start_failed", "start_timed_out", "lost"),
+        ),
         Journal.PROCESS: ("spawned", "exited"),
-        Journal.TRAINING: ("metrics", "segment", "phase", "start", "artifact", "end", "checkpoint"),
+        Journal.TRAINING: (
+            *("metrics", "segment", "phase", "start", "artifact", "end", "checkpoint"),
+            *("held", "resumed", "pause_refused", "alert"),
+        ),
     }
     names = (
         *("pid", "start_time", "shim_pid", "code", "signal", "peak_memory_gb", "to", "error", "name", "path"),
         *("step", "epoch", "total_steps", "total_epochs", "values", "status", "hint", "traceback"),
+        *("attempt", "request", "release", "gpus", "reason", "message", "boot_id", "oom_killed", "output", "by"),
     )
     for _ in range(3000):
         job = Job("job_000000000000")
@@ -181,13 +239,13 @@ def test_odd_values_never_fail_and_give_a_message_that_is_json() -> None:
 @pytest.mark.parametrize("journal", list(Journal))
 def test_unknown_kinds_change_nothing(journal: Journal) -> None:
     job = job_of(SUBMITTED, STARTING, SPAWNED, STARTED)
-    for kind in ("", "unheard-of", "leased"):
+    for kind in ("", "unheard-of", "dancing"):
         assert fold(job, journal, {"seq": 9, "t": 9.0, "kind": kind, "step": 3, "status": "completed"}) == job
 
 
 def test_a_record_in_the_wrong_journal_changes_nothing() -> None:
     job = job_of(SPAWNED, STARTED)
-    assert fold(job, Journal.TRAINING, exited()[1]).process == ProcessFacts(7, 70.0, 6, 60.0)
+    assert fold(job, Journal.TRAINING, exited()[1]).process == ProcessFacts(1, 7, 70.0, 6, 60.0)
     assert fold(job, Journal.SERVER, end("completed")[1]).training == job.training
 
 
@@ -231,6 +289,59 @@ def test_the_remaining_time_is_reckoned_from_this_sessions_steps() -> None:
     # What is logged of the same step later does not slow it down, and a clock set back is no speed.
     assert job_of(*resumed, metrics(200, 503)).step_seconds == 2.0
     assert job_of(*resumed, metrics(50, 504)).step_seconds is None
+
+
+def test_the_time_a_job_was_held_is_no_steps_time() -> None:
+    held = [
+        SPAWNED,
+        STARTED,
+        entry("training", "segment", 10, step=0, total_steps=100, total_epochs=1),
+        *(metrics(11, 1), metrics(12, 2)),
+        entry("training", "held", 12, request=1, step=2),
+        entry("training", "resumed", 5000, step=2),
+    ]
+    assert job_of(*held).step_seconds is None
+    assert job_of(*held, metrics(5001, 3), metrics(5002, 4)).step_seconds == 1.0
+
+
+def test_a_new_attempt_keeps_what_was_trained_and_forgets_how_it_ended() -> None:
+    first = [
+        *(SUBMITTED, STARTING, SPAWNED, STARTED, metrics(5, 7, 10, loss=0.5)),
+        entry("training", "checkpoint", 5, step=5, path="checkpoints/checkpoint-5"),
+        entry("training", "alert", 6, name="x", message="Look.", step=7),
+        *(end("failed", error="no", traceback="..."), exited(1)),
+    ]
+    before, job = job_of(*first), job_of(*first, *SECOND)
+    assert (before.error, before.ended_at) == ("no", 9)
+    assert (job.status, job.error, job.ended_at, job.attempt) == (Status.QUEUED, None, None, 2)
+    assert (job.progress, job.training.latest, job.training.checkpoint) == (70.0, {"loss": 0.5}, 5)
+    assert [alert.message for alert in job.alerts] == ["Look."]
+    shown = job_view(job_of(*first, *SECOND, STARTING_AGAIN, SPAWNED_AGAIN, STARTED_AGAIN))
+    assert (shown["started_at"], shown["traceback"], shown["exit"]) == ("1970-01-01T00:00:04.000Z", None, None)
+
+
+@pytest.mark.parametrize(
+    ("entries", "error", "hint"),
+    [
+        ([STARTING, SPAWNED, STARTED, LOST], "vanished without a word", "begins again"),
+        (
+            [
+                *(STARTING, SPAWNED, STARTED, entry("training", "checkpoint", 5, step=50)),
+                entry("server", "lost", 9, reason="restarted"),
+            ],
+            "The machine was restarted while the job ran.",
+            "goes on from its checkpoint of step 50",
+        ),
+        ([STARTING, SPAWNED, STARTED, end("completed"), LOST], "how the process exited is not known", "begins again"),
+    ],
+)
+def test_an_interruption_says_what_is_known_of_it_and_how_to_go_on(entries: list[Entry], error: str, hint: str) -> None:
+    job = Job("job_000000000000", {"kind": "finetune"})
+    for journal, record in entries:
+        job = fold(job, journal, record)
+    assert error in (job.error or "")
+    assert hint in (job.hint or "")
+    assert job_of(*entries).hint is None, "code can't go on"
 
 
 def test_signals_are_named_where_they_have_a_name() -> None:

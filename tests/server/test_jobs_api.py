@@ -197,7 +197,7 @@ def test_the_log_is_read_in_pieces_that_never_cut_a_character(server: RealServer
         (b'{"kind": "code", "code": "pass", "name": "a\\u0007b"}', 400, "name", "printable"),
         (b'{"kind": "code", "code": "pass", "kernel_name": "julia"}', 400, "kernel_name", "python3"),
         (b'{"kind": "code", "code": "pass", "kernel_name": "../x"}', 400, "kernel_name", "no kernel"),
-        (b'{"kind": "code", "code": "pass", "gpus": -1}', 400, "gpus", "0 or more"),
+        (b'{"kind": "code", "code": "pass", "gpus": -1}', 400, "gpus", "from 0"),
         (b'{"kind": "code", "code": "pass", "gpus": true}', 400, "gpus", "whole number"),
         (b'{"kind": "code", "code": "pass", "env": {"A": 1}}', 400, "env", "must be a string"),
         (b'{"kind": "code", "code": "pass", "env": {"TRAINLIVE_JOB_DIR": "/"}}', 400, "env", "set by the server"),

@@ -7,11 +7,15 @@
  *   COUNT   how many GPUs there are, 0 to 2; default 2
  *   ERRORS  which calls fail with which NVML code: "init=9", "1:handle=15,0:power=3", "1:*=15"
  *   BLOCK   a call that blocks for as long as this setting names it, but a minute at most: "utilization"
+ *   PROCESSES, GRAPHICS  who computes and who draws, gpu:pid:GiB each, with "?" for memory that is not told:
+ *           "0:1234:2.5,1:77:1"
+ *   USED    GiB of memory in use on each GPU; default 6 and 2
  *   VARY    any value: the gauges move from one reading to the next
  *   LOG     a file that gets the name of each call, a line each
  *
  * Calls are named init, shutdown, count, handle, name, uuid, utilization, memory, memory_v2, temperature,
- * temperature_v, power, power_limit. Codes: 3 not supported, 9 no driver, 13 no such function, 15 GPU lost.
+ * temperature_v, power, power_limit, processes, processes_v2, graphics, graphics_v2. Codes: 3 not supported,
+ * 9 no driver, 13 no such function, 15 GPU lost.
  */
 #include <math.h>
 #include <stdio.h>
@@ -22,6 +26,8 @@
 #define EXPORT __attribute__((visibility("default")))
 #define GIB (1ULL << 30)
 #define BLOCK_AT_MOST_MS 60000
+#define NOT_TOLD (~0ULL)
+#define NO_INSTANCE (~0U)
 
 enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7 };
 enum { NO_DEVICE = -1 };
@@ -31,6 +37,7 @@ typedef struct { unsigned int gpu, memory; } Utilization;
 typedef struct { unsigned long long total, free, used; } Memory;
 typedef struct { unsigned int version; unsigned long long total, reserved, free, used; } MemoryV2;
 typedef struct { unsigned int version, sensor; int celsius; } TemperatureV1;
+typedef struct { unsigned int pid; unsigned long long used; unsigned int gpu_instance, compute_instance; } Process;
 
 static Device devices[2] = {{0}, {1}};
 static const char *names[2] = {"Pretend GeForce 24G", "Pretend Tesla 8G"};
@@ -60,6 +67,12 @@ static int setting(const char *name, char *value, size_t size)
     const char *set = getenv(line);
     snprintf(value, size, "%s", set ? set : "");
     return set != NULL;
+}
+
+static unsigned long long used(const Device *device)
+{
+    char value[32];
+    return setting("USED", value, sizeof value) ? (unsigned long long)(atof(value) * GIB) : useds[device->index];
 }
 
 static int device_count(void)
@@ -210,7 +223,7 @@ EXPORT int nvmlDeviceGetMemoryInfo(Device *device, Memory *memory)
     if (error != SUCCESS)
         return error;
     memory->total = totals[device->index];
-    memory->used = (unsigned long long)(useds[device->index] * swing(device->index)) + reserved;
+    memory->used = (unsigned long long)(used(device) * swing(device->index)) + reserved;
     memory->free = memory->total - memory->used;
     return SUCCESS;
 }
@@ -224,7 +237,7 @@ EXPORT int nvmlDeviceGetMemoryInfo_v2(Device *device, MemoryV2 *memory)
         return INVALID_ARGUMENT;
     memory->total = totals[device->index];
     memory->reserved = reserved;
-    memory->used = (unsigned long long)(useds[device->index] * swing(device->index));
+    memory->used = (unsigned long long)(used(device) * swing(device->index));
     memory->free = memory->total - memory->used - memory->reserved;
     return SUCCESS;
 }
@@ -270,4 +283,47 @@ EXPORT int nvmlDeviceGetPowerUsage(Device *device, unsigned int *milliwatts)
 EXPORT int nvmlDeviceGetEnforcedPowerLimit(Device *device, unsigned int *milliwatts)
 {
     return give_power("power_limit", device, 450000, milliwatts);
+}
+
+/* As many as fit into `count`; where that is too few, `count` says how many there are. */
+static int list_processes(const char *call, const char *name, Device *device, unsigned int *count, Process *processes)
+{
+    int error = enter(call, device, 1);
+    if (error != SUCCESS)
+        return error;
+    char value[512], memory[32], *rest = NULL;
+    unsigned int pid, found = 0, room = *count;
+    int index;
+    setting(name, value, sizeof value);
+    for (char *item = strtok_r(value, ",", &rest); item; item = strtok_r(NULL, ",", &rest)) {
+        if (sscanf(item, "%d:%u:%31s", &index, &pid, memory) != 3 || index != device->index)
+            continue;
+        if (found < room) {
+            unsigned long long used = *memory == '?' ? NOT_TOLD : (unsigned long long)(atof(memory) * GIB);
+            processes[found] = (Process){pid, used, NO_INSTANCE, NO_INSTANCE};
+        }
+        found++;
+    }
+    *count = found;
+    return found > room ? INSUFFICIENT_SIZE : SUCCESS;
+}
+
+EXPORT int nvmlDeviceGetComputeRunningProcesses_v3(Device *device, unsigned int *count, Process *processes)
+{
+    return list_processes("processes", "PROCESSES", device, count, processes);
+}
+
+EXPORT int nvmlDeviceGetComputeRunningProcesses_v2(Device *device, unsigned int *count, Process *processes)
+{
+    return list_processes("processes_v2", "PROCESSES", device, count, processes);
+}
+
+EXPORT int nvmlDeviceGetGraphicsRunningProcesses_v3(Device *device, unsigned int *count, Process *processes)
+{
+    return list_processes("graphics", "GRAPHICS", device, count, processes);
+}
+
+EXPORT int nvmlDeviceGetGraphicsRunningProcesses_v2(Device *device, unsigned int *count, Process *processes)
+{
+    return list_processes("graphics_v2", "GRAPHICS", device, count, processes);
 }

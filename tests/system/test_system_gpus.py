@@ -26,6 +26,7 @@ GEFORCE = {
     "temperature_celsius": 61.0,
     "power_watts": 215.5,
     "power_limit_watts": 450.0,
+    "processes": [],
 }
 TESLA = {
     "index": 1,
@@ -37,6 +38,7 @@ TESLA = {
     "temperature_celsius": 45.0,
     "power_watts": None,
     "power_limit_watts": None,
+    "processes": [],
 }
 IDENTITY = ("index", "uuid", "name")
 
@@ -88,6 +90,40 @@ def test_a_newer_driver_needs_no_deprecated_call(readings: Readings) -> None:
     assert readings((0, {"ERRORS": "memory=13,temperature=13"})) == [[GEFORCE, TESLA]]
 
 
+def process(pid: int, memory_used_gb: float | None, *, graphics: bool = False) -> dict[str, Any]:
+    return {"pid": pid, "memory_used_gb": memory_used_gb, "graphics": graphics}
+
+
+def test_the_processes_on_each_gpu_are_read_afresh_with_their_memory(readings: Readings) -> None:
+    seen = readings((0, {"PROCESSES": "0:1234:2.5,1:77:1,0:99:?"}), (1, {"PROCESSES": "1:77:1.5"}))
+    assert seen == [
+        [
+            GEFORCE | {"processes": [process(1234, 2.5), process(99, None)]},
+            TESLA | {"processes": [process(77, 1.0)]},
+        ],
+        [GEFORCE, TESLA | {"processes": [process(77, 1.5)]}],
+    ]
+
+
+def test_what_only_draws_is_told_from_what_computes(readings: Readings) -> None:
+    """A process that does both stands in both of NVML's lists."""
+    [[first, _]] = readings((0, {"PROCESSES": "0:20:2", "GRAPHICS": "0:10:0.5,0:20:2"}))
+    assert first["processes"] == [process(10, 0.5, graphics=True), process(20, 2.0)]
+    [[first, _]] = readings((0, {"PROCESSES": "0:20:2", "GRAPHICS": "0:10:0.5", "ERRORS": "graphics=3,graphics_v2=3"}))
+    assert first["processes"] == [process(20, 2.0)]
+
+
+def test_processes_that_the_driver_does_not_list_are_unknown_rather_than_none(readings: Readings) -> None:
+    unlisted = {"PROCESSES": "0:1234:2.5", "ERRORS": "0:processes=3,0:processes_v2=3"}
+    assert readings((0, unlisted)) == [[GEFORCE | {"processes": None}, TESLA]]
+
+
+def test_an_older_driver_lists_its_processes_through_the_older_calls(readings: Readings) -> None:
+    settings = {"PROCESSES": "0:20:2", "GRAPHICS": "0:10:0.5", "ERRORS": "processes=13,graphics=13"}
+    [[first, _]] = readings((0, settings))
+    assert first["processes"] == [process(10, 0.5, graphics=True), process(20, 2.0)]
+
+
 def test_names_in_bytes_are_read_as_text() -> None:
     """As bindings before 11.5 hand them out; without a library, by a binding that only says names."""
 
@@ -127,8 +163,9 @@ def test_a_lost_gpu_keeps_its_name_and_disturbs_no_other(readings: Readings) -> 
 
 
 def test_a_gpu_whose_handle_works_but_that_is_lost_disturbs_no_other(readings: Readings) -> None:
-    lost = ",".join(f"1:{call}=15" for call in ("utilization", "memory", "memory_v2", "temperature_v"))
-    seen = readings((0, {}), (1, {"ERRORS": f"{lost},1:temperature=15,1:power=15,1:name=15,1:uuid=15"}))
+    gauges = ("utilization", "memory", "memory_v2", "temperature", "temperature_v", "power")
+    calls = ("name", "uuid", *gauges, "processes", "processes_v2")
+    seen = readings((0, {}), (1, {"ERRORS": ",".join(f"1:{call}=15" for call in calls)}))
     assert seen[1] == [GEFORCE, silent(TESLA)]
 
 

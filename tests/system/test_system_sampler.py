@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from jupyter_trainlive.system import Gpu, Host, Sample, Sampler
+from jupyter_trainlive.system import Gpu, GpuProcess, Host, Sample, Sampler
 from jupyter_trainlive.system.worker import Worker
 
 from .pretend_gpus import PretendGpus
 
 HOST = Host(cpu_percent=12.34567, cpu_count=8, memory_used_gb=3.5, memory_total_gb=16.0)
-GPU = Gpu(0, "GPU-0", "Pretend", 37.0, 6.0004, 24.0, 61.0, None, None)
+GPU = Gpu(0, "GPU-0", "Pretend", 37.0, 6.0004, 24.0, 61.0, None, None, (GpuProcess(1234, 2.5),))
 DEADLINE_SECONDS = 10
 
 
@@ -398,7 +398,7 @@ async def test_releasing_what_nobody_holds_is_an_error() -> None:
         bench.sampler.release()
 
 
-def test_a_sample_travels_with_its_gauges_rounded_and_missing_ones_as_null() -> None:
+def test_a_sample_travels_with_its_gauges_rounded_missing_ones_as_null_and_without_peoples_processes() -> None:
     assert Sample(1_767_225_600.25, (GPU,), HOST).as_dict() == {
         "time": "2026-01-01T00:00:00.250Z",
         "gpus": [

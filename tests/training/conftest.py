@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_trainlive.protocol.control import Desired, write_desired
-from jupyter_trainlive.protocol.jobdir import JOB_DIR_VARIABLE, JobDir, new_job_id
+from jupyter_trainlive.protocol.control import Desired, Wish, write_wish
+from jupyter_trainlive.protocol.jobdir import ATTEMPT_VARIABLE, JOB_DIR_VARIABLE, JobDir, new_job_id
 from jupyter_trainlive.protocol.journal import JournalReader, Record
 from jupyter_trainlive.training import log
 from jupyter_trainlive.training import recorder as module
@@ -48,12 +48,16 @@ class Job:
         (end,) = self.records("end")
         return end
 
-    def cancel(self) -> None:
-        write_desired(self.dir.control_file, Desired.CANCELLED)
+    def wish(self, desired: Desired, request: int = 0) -> None:
+        write_wish(self.dir.control_file, Wish(desired, request))
 
-    def environment(self) -> dict[str, str]:
+    def cancel(self) -> None:
+        self.wish(Desired.CANCELLED)
+
+    def environment(self, attempt: int = 1) -> dict[str, str]:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        return {**os.environ, JOB_DIR_VARIABLE: str(self.dir.path), "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
+        own = {JOB_DIR_VARIABLE: str(self.dir.path), ATTEMPT_VARIABLE: str(attempt), "OMP_NUM_THREADS": "1"}
+        return {**os.environ, **own, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
 
     def python(self, code: str) -> subprocess.CompletedProcess[str]:
         """Run code in a fresh process of this job."""

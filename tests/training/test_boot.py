@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jupyter_client.manager import KernelManager
 
+from jupyter_trainlive.protocol.control import Desired
 from jupyter_trainlive.protocol.jobdir import write_json
 
 from .conftest import Job
@@ -22,8 +23,9 @@ BOOT = "from jupyter_trainlive.training.boot import run; run()"
 class Kernel:
     """A real kernel of a job."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, attempt: int = 1) -> None:
         self.job = job
+        self.attempt = attempt
         kernel = job.dir.kernel
         self.manager = KernelManager(
             kernel_name="python3",
@@ -35,7 +37,7 @@ class Kernel:
     def start(self, **spec: Any) -> Kernel:
         write_json(self.job.dir.spec_file, {"cwd": str(self.job.dir.path), **spec})
         with self.job.dir.output_log.open("ab") as log:
-            env = self.job.environment()
+            env = self.job.environment(self.attempt)
             self.manager.start_kernel(env=env, stdout=log, stderr=log, independent=True)
         self.client = self.manager.client()
         self.client.start_channels()
@@ -206,8 +208,8 @@ def test_a_cancellation_nobody_saw_does_not_unmake_complete_work(kernel: Kernel)
     control = str(kernel.job.dir.control_file)
     code = (
         "from pathlib import Path\n"
-        "from jupyter_trainlive.protocol.control import Desired, write_desired\n"
-        f"write_desired(Path({control!r}), Desired.CANCELLED)"
+        "from jupyter_trainlive.protocol.control import Desired, Wish, write_wish\n"
+        f"write_wish(Path({control!r}), Wish(Desired.CANCELLED))"
     )
     assert run(kernel, code)["status"] == "completed"
 
@@ -245,3 +247,49 @@ def test_a_cancelled_fine_tune_leaves_no_model(kernel: Kernel, model: Path, data
     assert kernel.wait() == 0
     assert kernel.job.end()["status"] == "cancelled"
     assert list(kernel.job.dir.artifacts.iterdir()) == []
+
+
+def test_a_released_fine_tune_leaves_and_another_process_completes_it(
+    kernel: Kernel, model: Path, data: Callable[..., Path]
+) -> None:
+    job = kernel.job
+    parameters = {"model_name": str(model), "dataset_path": str(data()), "max_steps": 60, "max_length": 16}
+    spec = {"kind": "finetune", "parameters": parameters}
+    kernel.start(**spec)
+    kernel.until("segment")
+    job.wish(Desired.RELEASED, 1)
+    assert kernel.wait() == 0
+    assert job.end()["status"] == "released", kernel.log
+    released = job.series("loss")
+    assert 0 < len(released) < 60
+    assert list(job.dir.artifacts.iterdir()) == []
+    job.wish(Desired.RUNNING, 1)
+    again = Kernel(job, attempt=2)
+    try:
+        assert again.start(**spec).wait() == 0
+    finally:
+        again.stop()
+    assert [record["status"] for record in job.records("end")] == ["released", "completed"], kernel.log
+    assert [record["attempt"] for record in job.records("start")] == [1, 2]
+    assert [step for step, _ in job.series("loss")] == list(range(1, 61))
+    assert f"Goes on from the checkpoint of step {released[-1][0]}" in kernel.log
+
+
+def test_an_interrupt_ends_a_held_job_as_cancelled(kernel: Kernel) -> None:
+    kernel.job.wish(Desired.PAUSED, 1)
+    kernel.start(kind="code", code="import jupyter_trainlive as t\nwhile True: t.log({'loss': 1})")
+    kernel.until("held")
+    kernel.job.cancel()
+    kernel.manager.interrupt_kernel()
+    assert kernel.wait() == 0
+    assert kernel.job.end()["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("head", ["", "try:\n  "])
+def test_work_that_was_to_stop_for_its_loss_has_failed_also_if_it_returns(kernel: Kernel, head: str) -> None:
+    tail = "\nexcept Exception: pass" if head else ""
+    code = f"import jupyter_trainlive as t\n{head}for _ in range(9): t.log({{'loss': float('nan')}}){tail}"
+    assert kernel.start(kind="code", code=code, stop_on_nan=True).wait() == 0
+    end = kernel.job.end()
+    assert (end["status"], end["error"]) == ("failed", "The loss was NaN in 3 logs in a row (steps 1 to 3).")
+    assert "Lower learning_rate" in end["hint"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from jupyter_trainlive.training.control import Cancelled
 from jupyter_trainlive.training.errors import RecipeError
 from jupyter_trainlive.training.recipes import finetune
 from jupyter_trainlive.training.recorder import current
+from jupyter_trainlive.training.watch import NonFiniteLoss
 
 from .conftest import Job
 
@@ -112,6 +114,33 @@ def test_cancelling_stops_in_the_middle_and_leaves_no_model(in_job: Job, tune: C
     watcher.join()
     assert 5 <= in_job.series("loss")[-1][0] < 1000
     assert artifacts(in_job) == []
+
+
+def test_a_loss_that_stays_no_number_stops_the_training_where_the_job_wants_it(
+    in_job: Job, tune: Callable[..., None]
+) -> None:
+    in_job.dir.spec_file.write_text('{"stop_on_nan": true, "nan_patience": 2}')
+    with pytest.raises(NonFiniteLoss, match="in 2 logs in a row"):
+        tune(learning_rate=1e3, optim="sgd", max_grad_norm=0, max_steps=50, save_steps=50)
+    assert in_job.series("loss")[-1][0] < 50
+    assert artifacts(in_job) == []
+    assert in_job.records("checkpoint") == []
+
+
+def test_one_loss_that_is_no_number_does_not_spoil_those_behind_it(
+    in_job: Job, tune: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jupyter_trainlive.training.recipes.trainer import RecipeTrainer
+
+    step = RecipeTrainer.training_step
+
+    def one_nan(trainer: RecipeTrainer, *args: Any, **kwargs: Any) -> Any:
+        loss = step(trainer, *args, **kwargs)
+        return loss * math.nan if trainer.state.global_step == 1 else loss
+
+    monkeypatch.setattr(RecipeTrainer, "training_step", one_nan)
+    tune()
+    assert [loss == "nan" for _, loss in in_job.series("loss")] == [False, True, False, False]
 
 
 def test_a_failed_save_leaves_nothing_half_saved(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyter_trainlive.protocol.control import Desired
+from jupyter_trainlive.protocol.jobdir import write_json
 from jupyter_trainlive.protocol.journal import JournalReader
 from jupyter_trainlive.protocol.states import Job as FoldedJob
 from jupyter_trainlive.protocol.states import Journal, fold
@@ -50,6 +54,18 @@ def trainer(model: Path, tmp_path: Path) -> Callable[..., Any]:
         )
 
     return make
+
+
+def at_step(step: int, do: Callable[[], None]) -> Any:
+    """A callback that does something right before a step."""
+    from transformers import TrainerCallback
+
+    class AtStep(TrainerCallback):  # type: ignore[misc,unused-ignore]
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step == step - 1:
+                do()
+
+    return AtStep()
 
 
 def test_what_the_trainer_logs_is_in_the_journal(in_job: Job, trainer: Callable[..., Any]) -> None:
@@ -116,14 +132,7 @@ def test_a_loss_that_is_no_number_is_shown_as_such(in_job: Job, trainer: Callabl
 
 
 def test_cancelling_stops_at_the_next_step_and_saves_nothing_more(in_job: Job, trainer: Callable[..., Any]) -> None:
-    from transformers import TrainerCallback
-
-    class CancelAtThree(TrainerCallback):  # type: ignore[misc,unused-ignore]
-        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step == 2:
-                in_job.cancel()
-
-    run = trainer(extra=[CancelAtThree()], eval_strategy="epoch", save_strategy="epoch", max_steps=-1)
+    run = trainer(extra=[at_step(3, in_job.cancel)], eval_strategy="epoch", save_strategy="epoch", max_steps=-1)
     run.train()
     assert run.state.global_step == 3
     assert in_job.series("eval_loss") == []
@@ -159,3 +168,90 @@ def test_data_loader_workers_disturb_nothing(in_job: Job, trainer: Callable[...,
     run = trainer(dataloader_num_workers=2)
     run.train()
     assert [step for step, _ in in_job.series("loss")] == [2, 4, 6]
+
+
+def test_a_held_trainer_waits_between_two_steps_and_that_is_no_steps_time(
+    in_job: Job, trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jupyter_trainlive.training import transformers_callback
+
+    def resume_once_held() -> None:
+        while not in_job.records("held"):
+            time.sleep(0.005)
+        time.sleep(1)
+        in_job.wish(Desired.RUNNING)
+
+    def pause() -> None:
+        in_job.wish(Desired.PAUSED, 3)
+        server.start()
+
+    server = threading.Thread(target=resume_once_held)
+    monkeypatch.setattr(transformers_callback, "STEP_INTERVAL_SECONDS", 0)
+    trainer(extra=[at_step(3, pause)]).train()
+    server.join()
+    (held,), (resumed,) = in_job.records("held"), in_job.records("resumed")
+    assert (held["request"], held["step"], resumed["step"]) == (3, 3, 3)
+    (segment,) = in_job.records("segment")
+    last = in_job.records("metrics")[-1]
+    stepping = sum(seconds for _, seconds in in_job.series("step_time_seconds"))
+    assert stepping <= last["t"] - segment["t"] - (resumed["t"] - held["t"]) + 0.05
+
+
+def test_a_trainer_in_code_of_ones_own_can_not_be_released(in_job: Job, trainer: Callable[..., Any]) -> None:
+    run = trainer(extra=[at_step(2, lambda: in_job.wish(Desired.RELEASED, 4))])
+    run.train()
+    assert run.state.global_step == 6
+    (segment,), (refused,) = in_job.records("segment"), in_job.records("pause_refused")
+    assert segment["checkpoints"] is False
+    assert refused["request"] == 4
+    assert "hold the job instead" in refused["error"]
+
+
+def test_several_processes_that_train_together_are_neither_held_nor_released(
+    in_job: Job, trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import TrainingArguments
+
+    in_job.wish(Desired.PAUSED, 1)
+    run = trainer(logging_steps=100)
+    monkeypatch.setattr(TrainingArguments, "world_size", 2)
+    from jupyter_trainlive import TrainLiveCallback
+
+    callback = TrainLiveCallback()
+    callback.on_train_begin(run.args, run.state, run.control)
+    callback.on_step_end(run.args, run.state, run.control)
+    (refused,) = in_job.records("pause_refused")
+    assert "Several processes train together" in refused["error"]
+    assert in_job.records("held") == []
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_a_loss_that_stays_no_number_is_an_alert_or_a_stop(
+    in_job: Job, trainer: Callable[..., Any], stop: bool
+) -> None:
+    write_json(in_job.dir.spec_file, {"nan_patience": 2, "stop_on_nan": stop})
+    run = trainer(
+        learning_rate=1e30, max_grad_norm=0, logging_steps=1, max_steps=-1, num_train_epochs=2, save_strategy="epoch"
+    )
+    run.train()
+    (alert,) = in_job.records("alert")
+    assert alert["name"] == "non_finite_loss"
+    assert run.state.global_step == (alert["step"] if stop else 8)
+    assert len(in_job.records("checkpoint")) == (0 if stop else 2), "such weights are not worth saving"
+
+
+def test_after_a_trainer_has_returned_log_is_held_again(in_job: Job, trainer: Callable[..., Any]) -> None:
+    from jupyter_trainlive import log
+
+    def resume_once_held() -> None:
+        while not in_job.records("held"):
+            time.sleep(0.005)
+        in_job.wish(Desired.RUNNING)
+
+    trainer().train()
+    in_job.wish(Desired.PAUSED, 1)
+    server = threading.Thread(target=resume_once_held)
+    server.start()
+    log({"accuracy": 1.0})
+    server.join()
+    assert [record["step"] for record in in_job.records("held")] == [6]

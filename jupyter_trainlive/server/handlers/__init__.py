@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from .jobs import CancelHandler, ExecuteHandler, JobHandler, JobsHandler, StatusHandler
+from .jobs import (
+    CancelHandler,
+    CleanHandler,
+    ExecuteHandler,
+    JobHandler,
+    JobsHandler,
+    PauseHandler,
+    ReindexHandler,
+    ResumeHandler,
+    StatusHandler,
+)
 from .output import LogHandler, MetricsCsvHandler
 from .stream import TrainingSocket
 from .system import HelloHandler, SystemHandler
@@ -15,8 +25,12 @@ ROUTES: list[tuple[str, type[Any]]] = [
     (r"/trainlive/api/hello", HelloHandler),
     (r"/trainlive/api/system", SystemHandler),
     (r"/trainlive/api/training/execute", ExecuteHandler),
+    (r"/trainlive/api/training/clean", CleanHandler),
+    (r"/trainlive/api/training/reindex", ReindexHandler),
     (r"/trainlive/api/training/jobs", JobsHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}", JobHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/pause", PauseHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/resume", ResumeHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/cancel", CancelHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/log", LogHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/metrics\.csv", MetricsCsvHandler),

@@ -13,7 +13,7 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
-from ...jobs.errors import InvalidRequest, JobError, NoStorage, NotAllowed, UnknownJob, Unprocessable
+from ...jobs.errors import InvalidRequest, JobError, NoStorage, NotAllowed, ReadOnly, UnknownJob, Unprocessable
 from ...protocol.values import dumps
 
 if TYPE_CHECKING:
@@ -75,6 +75,13 @@ class ApiBase(Base, APIHandler):
         except (ValueError, RecursionError) as error:
             raise InvalidRequest("body", f"is not JSON: {error}") from None
 
+    def optional_body(self) -> dict[str, Any]:
+        """The request's body, an object; empty where there is none. Raises InvalidRequest."""
+        body = self.json_body() if self.request.body else {}
+        if not isinstance(body, dict):
+            raise InvalidRequest("body", "must be a JSON object")
+        return body
+
     def whole_argument(self, name: str, default: int) -> int:
         """A whole number from the query; raises InvalidRequest."""
         text = self.get_query_argument(name, None)
@@ -92,12 +99,14 @@ class ApiBase(Base, APIHandler):
         error = (kwargs.get("exc_info") or (None, None))[1]
         reason = responses.get(status_code, "Unknown")
         message = reason
-        extra: dict[str, str] = {}
+        extra: dict[str, str | int | None] = {}
         if isinstance(error, JobError):
             status_code = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
             message, reason = str(error), responses[status_code]
             if isinstance(error, InvalidRequest):
                 extra["field"] = error.field
+            elif isinstance(error, ReadOnly):
+                extra["owner_pid"] = error.owner_pid
         elif isinstance(error, web.HTTPError):
             message = error.log_message or error.reason or reason
         elif status_code >= 500:

@@ -1,4 +1,4 @@
-"""Jobs: submit, list, look at one, cancel."""
+"""Jobs: submit, list, look at one, and what can be asked of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ...jobs.errors import InvalidRequest
-from ...jobs.files import listing
+from ...jobs.files import last_lines, listing
 from ...jobs.tracker import Tracker
 from ...protocol.messages import job_view, message
 from ...protocol.states import Job, Status
@@ -55,7 +55,7 @@ class JobsHandler(ApiBase):
         more = len(found) > limit
         self.answer(
             {
-                "jobs": [job_view(tracker.job) for tracker in page],
+                "jobs": [job_view(tracker.job, tracker.place) for tracker in page],
                 "next_cursor": page[-1].job_dir.job_id if more else None,
             }
         )
@@ -66,13 +66,19 @@ class JobsHandler(ApiBase):
 
 
 class JobHandler(ApiBase):
-    """``GET api/training/jobs/{id}``: all there is to say of one job."""
+    """``api/training/jobs/{id}``: all there is to say of one job, and its end."""
 
     _track_activity = False
 
     @allowed("read")
     async def get(self, job_id: str) -> None:
         self.answer(await detailed(await self.services.manager.get(job_id)))
+
+    @allowed("write")
+    async def delete(self, job_id: str) -> None:
+        await self.services.manager.delete(job_id)
+        self.set_status(204)
+        self.finish()
 
 
 class StatusHandler(ApiBase):
@@ -83,8 +89,28 @@ class StatusHandler(ApiBase):
     @allowed("read")
     async def get(self, job_id: str) -> None:
         tracker = await self.services.manager.get(job_id)
-        utilization = self.services.streams.utilization()
-        self.answer(message(tracker.job, time.time(), gpu_utilization_percent=utilization))
+        utilization = self.services.streams.utilization(tracker)
+        self.answer(message(tracker.job, time.time(), gpu_utilization_percent=utilization, place=tracker.place))
+
+
+class PauseHandler(ApiBase):
+    """``POST api/training/jobs/{id}/pause``: hold, or with ``{"release": true}`` free the GPU."""
+
+    @allowed("write")
+    async def post(self, job_id: str) -> None:
+        body = self.optional_body()
+        release = body.get("release", False)
+        if not isinstance(release, bool):
+            raise InvalidRequest("release", "must be true to free the GPU, or false to keep it")
+        self.answer(job_view(await self.services.manager.pause(job_id, release=release)), status=202)
+
+
+class ResumeHandler(ApiBase):
+    """``POST api/training/jobs/{id}/resume``"""
+
+    @allowed("write")
+    async def post(self, job_id: str) -> None:
+        self.answer(job_view(await self.services.manager.resume(job_id)), status=202)
 
 
 class CancelHandler(ApiBase):
@@ -93,6 +119,22 @@ class CancelHandler(ApiBase):
     @allowed("write")
     async def post(self, job_id: str) -> None:
         self.answer(job_view(await self.services.manager.cancel(job_id)), status=202)
+
+
+class CleanHandler(ApiBase):
+    """``POST api/training/clean``: retention by age and size, or with ``{"dry_run": true}`` what it would remove."""
+
+    @allowed("write")
+    async def post(self) -> None:
+        self.answer(await self.services.manager.clean(self.optional_body()))
+
+
+class ReindexHandler(ApiBase):
+    """``POST api/training/reindex``: build the index again from the directories."""
+
+    @allowed("write")
+    async def post(self) -> None:
+        self.answer({"jobs": await self.services.manager.reindex()})
 
 
 async def submit(handler: ApiBase, request: Any) -> None:
@@ -109,7 +151,14 @@ async def detailed(tracker: Tracker) -> dict[str, Any]:
         {"name": name, "count": summary.count, "last": carry(summary.last)} for name, summary in tracker.series.items()
     ]
     files = await asyncio.to_thread(listing, tracker.job_dir)
-    return {**job_view(tracker.job), "series": series, "directory": str(tracker.job_dir.path), "files": files}
+    tail = await asyncio.to_thread(last_lines, tracker.job_dir.output_log)
+    return {
+        **job_view(tracker.job, tracker.place),
+        "series": series,
+        "directory": str(tracker.job_dir.path),
+        "files": files,
+        "output_tail": tail,
+    }
 
 
 def _matches(job: Job, status: str | None, text: str) -> bool:

@@ -32,4 +32,7 @@ class SystemHandler(ApiBase):
         sample = await sampler.now()
         if sample is None:
             raise web.HTTPError(503, "The machine's gauges can't be read at the moment; try again.")
-        self.answer({**sample.as_dict(), "history": [past.as_dict() for past in sampler.history()]})
+        used_by = {slot.uuid: slot.holder for slot in await self.services.manager.slots(sample.gpus)}
+        now = sample.as_dict()
+        now["gpus"] = [{**gpu, "used_by": used_by.get(gpu["uuid"])} for gpu in now["gpus"]]
+        self.answer({**now, "history": [past.as_dict() for past in sampler.history()]})

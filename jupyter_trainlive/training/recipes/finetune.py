@@ -16,28 +16,39 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...protocol.control import Desired
 from ...protocol.dataset import read_rows
 from ...protocol.jobdir import JobDir
 from ...protocol.parameters import check_model, validate
-from ..control import Cancelled
+from ..control import Cancelled, Released
 from ..errors import RecipeError
 from ..recorder import Recorder
 from . import rows
+from .checkpointing import CheckpointStore, is_finished, require_room, to_go_on_from
 from .rows import Tokens
+
+_NEARLY_DONE = "All steps are done, and only the result is still evaluated and saved; the GPU is free right after that."
+#: Numbers of 32 bits that an optimizer keeps for each of the model's; others keep next to nothing.
+_OPTIMIZER_STATES = {"adamw_torch": 2, "adamw_torch_fused": 2}
 
 
 def run(parameters: object, job_dir: JobDir, recorder: Recorder) -> None:
     """Fine-tune, and leave model and tokenizer in `artifacts/model` for `from_pretrained`.
 
-    Raises ParameterError, DatasetError or RecipeError with a reason to read, Cancelled when that was wished,
+    From the second attempt on it goes on from the newest complete checkpoint. Raises ParameterError,
+    DatasetError, RecipeError or NonFiniteLoss with a reason to read, Cancelled or Released when that was wished,
     and whatever torch raises while it trains. Whatever it raises, artifacts/ holds nothing half-saved.
     """
     values = validate(parameters)
     values["model_name"] = check_model(values["model_name"])
 
     def pause() -> None:
-        if recorder.gate.cancel_requested():
+        wanted = recorder.gate.ask(None)
+        if wanted is Desired.CANCELLED:
             raise Cancelled
+        if wanted is Desired.RELEASED:
+            # Nothing was learned yet in this attempt that a checkpoint would have to keep.
+            raise Released
 
     recorder.phase("loading data")
     _require_torch(values)
@@ -48,20 +59,28 @@ def run(parameters: object, job_dir: JobDir, recorder: Recorder) -> None:
     _report(data, train, evaluation, limit)
 
     pause()
+    checkpoint = to_go_on_from(job_dir.checkpoints, recorder.attempt)
     recorder.phase("loading model")
-    model = _load_model(values["model_name"])
+    finished = checkpoint is not None and is_finished(checkpoint)
+    model = _load_model(str(checkpoint) if finished else values["model_name"])
     _check_vocabulary(model, data.rows)
-    trainer = _trainer(values, job_dir, model, tokenizer, train, evaluation)
+    trainer = _trainer(values, job_dir, recorder, model, tokenizer, train, evaluation)
 
     pause()
-    steps = trainer.train().global_step
-    # The Trainer stops when it is told to, and then returns as if all were done.
-    pause()
+    trainer.train_from(checkpoint)
+    steps: int = trainer.state.global_step
+
+    def pause_before_the_end() -> None:
+        # The Trainer stops when it is told to, and then returns as if all were done.
+        if recorder.gate.ask(steps, no_release=_NEARLY_DONE) is Desired.CANCELLED:
+            raise Cancelled
+
+    pause_before_the_end()
     if evaluation:
         last = trainer.state.log_history[-2:]
         if not any("eval_loss" in entry and entry["step"] == steps for entry in last):
             trainer.evaluate()
-            pause()
+            pause_before_the_end()
     recorder.phase("saving")
     with _saved_whole(job_dir, "model") as folder:
         model.save_pretrained(folder)
@@ -170,17 +189,21 @@ def _check_vocabulary(model: Any, all_rows: list[Tokens]) -> None:
 def _trainer(
     values: dict[str, Any],
     job_dir: JobDir,
+    recorder: Recorder,
     model: Any,
     tokenizer: Any,
     train: list[Tokens],
     evaluation: list[Tokens],
 ) -> Any:
     import torch
-    from transformers import Trainer, TrainingArguments
+    from transformers import TrainingArguments
     from transformers.trainer_callback import PrinterCallback
 
-    from ..transformers_callback import TrainLiveCallback
+    from .trainer import RecipeTrainer
 
+    model_bytes = 4 * sum(parameter.numel() for parameter in model.parameters())
+    checkpoint_bytes = model_bytes * (1 + _OPTIMIZER_STATES.get(values["optim"], 0))
+    require_room(job_dir.path, model_bytes, checkpoint_bytes if values["save_strategy"] != "no" else 0)
     ours = ("model_name", "dataset_path", "max_length", "eval_split")
     given = {name: value for name, value in values.items() if name not in ours and value is not None}
     if given.pop("gradient_checkpointing"):
@@ -206,14 +229,15 @@ def _trainer(
     except (ValueError, ImportError) as error:
         raise RecipeError(f"transformers refuses these parameters: {error}") from error
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    trainer = Trainer(
+    trainer = RecipeTrainer(
+        store=CheckpointStore(job_dir.checkpoints, keep=values["save_total_limit"], expected_bytes=checkpoint_bytes),
+        recorder=recorder,
         model=model,
         args=arguments,
         train_dataset=train,
         eval_dataset=evaluation or None,
         data_collator=functools.partial(rows.collate, pad=pad),
         processing_class=tokenizer,
-        callbacks=[TrainLiveCallback()],
     )
     # It prints every point of every curve into the log.
     trainer.remove_callback(PrinterCallback)

@@ -1,0 +1,288 @@
+"""What each of a job's three journals says, folded record by record into facts of its own.
+
+A job has attempts, numbered from 1: a new one begins when it is resumed after it left or ended. A record may
+bear its attempt; the records behind it in the same journal belong to it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .journal import Record
+from .values import finite, number, whole
+
+#: Of a job's alerts so many are kept at hand, the latest ones; all of them stay in its journals.
+ALERTS_KEPT = 20
+#: More attempts than this are no number of ours.
+_MOST_ATTEMPTS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something about a training that its user should know; `t` in Unix seconds."""
+
+    name: str
+    message: str
+    step: int | None
+    t: float
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What the server did, from server.jsonl; times are Unix seconds."""
+
+    attempt: int = 1
+    submitted_at: float | None = None
+    #: How many pauses were asked for in the job's life; answers name the one they answer.
+    pause_request: int = 0
+    #: How often the server by itself had the job go on after an interruption.
+    auto_resumes: int = 0
+    alerts: tuple[Alert, ...] = ()
+    # From here on of this attempt alone.
+    queued_at: float | None = None
+    gpus: tuple[str, ...] = ()
+    starting_at: float | None = None
+    #: The pause that is wanted: ``hold`` or ``release``.
+    pause: str | None = None
+    cancel_requested_at: float | None = None
+    escalation: str | None = None
+    ended_at: float | None = None
+    start_error: str | None = None
+    start_hint: str | None = None
+    start_failed: bool = False
+    lost: bool = False
+    lost_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ProcessFacts:
+    """What became of the latest attempt's process, from process.jsonl."""
+
+    attempt: int = 1
+    pid: int | None = None
+    start_time: float | None = None
+    shim_pid: int | None = None
+    shim_start_time: float | None = None
+    boot_id: str | None = None
+    exited_at: float | None = None
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    peak_memory_gb: float | None = None
+    oom_killed: bool = False
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What the training reported, from training.jsonl."""
+
+    attempt: int = 1
+    first_started_at: float | None = None
+    step: int | None = None
+    total_steps: int | None = None
+    epoch: float | None = None
+    total_epochs: float | None = None
+    latest: dict[str, float] = field(default_factory=dict)
+    artifacts: tuple[str, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    #: Step of the last complete checkpoint.
+    checkpoint: int | None = None
+    # From here on of this attempt alone.
+    started_at: float | None = None
+    phase: str | None = None
+    #: How many trainers have begun; each reads the wish between its steps.
+    segments: int = 0
+    #: The pause request that the training is being held by.
+    held: int | None = None
+    #: The last pause request that the training could not grant, and why.
+    refused: int | None = None
+    refusal: str | None = None
+    #: Time and step from which this session's speed is reckoned.
+    anchor: tuple[float, int] | None = None
+    #: Time of the last record that moved the step.
+    stepped_at: float | None = None
+    ended_at: float | None = None
+    end: str | None = None
+    error: str | None = None
+    hint: str | None = None
+    traceback: str | None = None
+
+
+def attempt_of(record: Record, current: int) -> int:
+    """The attempt that a record begins, or `current` where it begins none."""
+    attempt = whole(record.get("attempt"))
+    return attempt if attempt is not None and current < attempt <= _MOST_ATTEMPTS else current
+
+
+def fold_server(facts: ServerFacts, record: Record) -> ServerFacts:
+    """The server's facts after one more record; unknown kinds and odd values change nothing."""
+    kind, t = record["kind"], float(record["t"])
+    if (attempt := attempt_of(record, facts.attempt)) > facts.attempt:
+        facts = ServerFacts(attempt, facts.submitted_at, facts.pause_request, facts.auto_resumes, facts.alerts)
+    if kind == "submitted":
+        return replace(facts, submitted_at=t)
+    if kind == "queued":
+        return replace(facts, queued_at=t)
+    if kind == "leased":
+        return replace(facts, gpus=_texts(record.get("gpus")))
+    if kind == "starting":
+        return replace(facts, starting_at=t)
+    if kind == "unleased":
+        # The GPUs were taken by somebody else in the meantime: it waits again.
+        return replace(facts, gpus=(), starting_at=None)
+    if kind == "pause_requested":
+        request = whole(record.get("request")) or 0
+        pause = "release" if record.get("release") is True else "hold"
+        return replace(facts, pause=pause, pause_request=max(facts.pause_request, request))
+    if kind == "resume_requested":
+        return replace(facts, pause=None, auto_resumes=facts.auto_resumes + (record.get("by") == "auto_resume"))
+    if kind == "cancel_requested":
+        return replace(facts, cancel_requested_at=t if facts.cancel_requested_at is None else facts.cancel_requested_at)
+    if kind == "escalated":
+        return replace(facts, escalation=_text(record.get("to")))
+    if kind == "alert":
+        return replace(facts, alerts=_with_alert(facts.alerts, record, t))
+    return _not_started(facts, record, kind, t)
+
+
+def _not_started(facts: ServerFacts, record: Record, kind: str, t: float) -> ServerFacts:
+    error, hint = _text(record.get("error")), _text(record.get("hint"))
+    if kind == "start_timed_out":
+        return replace(facts, start_error=error, start_hint=hint)
+    if kind == "start_failed":
+        error = error or "The job could not start."
+        return replace(facts, start_error=error, start_hint=hint, start_failed=True, ended_at=t)
+    if kind == "lost":
+        return replace(facts, lost=True, lost_reason=_text(record.get("reason")), ended_at=t)
+    return facts
+
+
+def fold_process(facts: ProcessFacts, record: Record) -> ProcessFacts:
+    """The process's facts after one more record."""
+    kind = record["kind"]
+    if (attempt := attempt_of(record, facts.attempt)) > facts.attempt:
+        facts = ProcessFacts(attempt)
+    if kind == "spawned":
+        return replace(
+            facts,
+            pid=whole(record.get("pid")),
+            start_time=finite(record.get("start_time")),
+            shim_pid=whole(record.get("shim_pid")),
+            shim_start_time=finite(record.get("shim_start_time")),
+            boot_id=_text(record.get("boot_id")),
+        )
+    if kind == "exited":
+        return replace(
+            facts,
+            exited_at=float(record["t"]),
+            exit_code=whole(record.get("code")),
+            exit_signal=whole(record.get("signal")),
+            peak_memory_gb=finite(record.get("peak_memory_gb")),
+            oom_killed=record.get("oom_killed") is True,
+            output=_text(record.get("output")),
+        )
+    return facts
+
+
+def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
+    """The training's facts after one more record."""
+    kind, t = record["kind"], float(record["t"])
+    if (attempt := attempt_of(record, facts.attempt)) > facts.attempt:
+        facts = _next_attempt(facts, attempt)
+    if kind == "metrics":
+        return _metrics(facts, record, t)
+    if kind == "segment":
+        return replace(
+            facts,
+            total_steps=whole(record.get("total_steps")),
+            total_epochs=finite(record.get("total_epochs")),
+            step=whole(record.get("step")) or 0,
+            segments=facts.segments + 1,
+            anchor=None,
+            stepped_at=None,
+        )
+    if kind == "phase":
+        return replace(facts, phase=_text(record.get("name")))
+    if kind == "start":
+        first = t if facts.first_started_at is None else facts.first_started_at
+        return replace(facts, started_at=t, first_started_at=first)
+    if kind == "checkpoint":
+        return replace(facts, checkpoint=whole(record.get("step")))
+    if kind == "held":
+        # It is held behind a step whose numbers are not logged yet.
+        step = whole(record.get("step"))
+        return replace(facts, held=whole(record.get("request")), step=facts.step if step is None else step)
+    if kind == "resumed":
+        # The time it was held is no step's time.
+        return replace(facts, held=None, anchor=None, stepped_at=None)
+    if kind == "pause_refused":
+        return replace(facts, refused=whole(record.get("request")), refusal=_text(record.get("error")))
+    if kind == "alert":
+        return replace(facts, alerts=_with_alert(facts.alerts, record, t))
+    if kind == "artifact":
+        name = _text(record.get("path"))
+        return replace(facts, artifacts=(*facts.artifacts, name)) if name and name not in facts.artifacts else facts
+    if kind == "end":
+        return replace(
+            facts,
+            held=None,
+            ended_at=t,
+            end=_text(record.get("status")),
+            error=_text(record.get("error")),
+            hint=_text(record.get("hint")),
+            traceback=_text(record.get("traceback")),
+        )
+    return facts
+
+
+def _next_attempt(facts: TrainingFacts, attempt: int) -> TrainingFacts:
+    return TrainingFacts(
+        attempt=attempt,
+        first_started_at=facts.first_started_at,
+        step=facts.step,
+        total_steps=facts.total_steps,
+        epoch=facts.epoch,
+        total_epochs=facts.total_epochs,
+        latest=facts.latest,
+        artifacts=facts.artifacts,
+        alerts=facts.alerts,
+        checkpoint=facts.checkpoint,
+    )
+
+
+def _metrics(facts: TrainingFacts, record: Record, t: float) -> TrainingFacts:
+    step = whole(record.get("step"))
+    epoch = finite(record.get("epoch"))
+    total = whole(record.get("total_steps"))
+    latest = facts.latest
+    values = record.get("values")
+    if isinstance(values, dict) and values:
+        latest = {**latest, **{name: value for name, item in values.items() if (value := number(item)) is not None}}
+    moved = step is not None and step != facts.step
+    return replace(
+        facts,
+        latest=latest,
+        step=step if step is not None else facts.step,
+        epoch=epoch if epoch is not None else facts.epoch,
+        total_steps=total if total is not None else facts.total_steps,
+        stepped_at=t if moved else facts.stepped_at,
+        anchor=(t, step) if facts.anchor is None and moved and step is not None else facts.anchor,
+    )
+
+
+def _with_alert(alerts: tuple[Alert, ...], record: Record, t: float) -> tuple[Alert, ...]:
+    name, message = _text(record.get("name")), _text(record.get("message"))
+    if not name or not message:
+        return alerts
+    return (*alerts, Alert(name, message, whole(record.get("step")), t))[-ALERTS_KEPT:]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    items: Iterable[Any] = values if isinstance(values, list) else ()
+    return tuple(item for item in items if isinstance(item, str))
