@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,3 +40,12 @@ async def reach(manager: JobManager, job_id: str, *statuses: str, timeout: float
     assert await tracker.until(lambda job: job.status.value in wanted, timeout), tracker.job
     await asyncio.sleep(0)
     return tracker.job
+
+
+async def become(condition: Callable[[], bool]) -> None:
+    """Wait until something is true that nobody tells of."""
+    for _ in range(200):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not become true")

@@ -66,9 +66,14 @@ class Follower:
             return
         self._owner.spawn(self._reconcile(tracker))
         if job.running:
-            self._owner.spawn(self._supervisor.reattach(tracker))
+            self._owner.spawn(self._reattach(tracker))
             if job.now.server.cancel_requested_at is not None:
                 self._owner.spawn(self._supervisor.cancel(tracker))
+        self._wake()
+
+    async def _reattach(self, tracker: Tracker) -> None:
+        await self._supervisor.reattach(tracker)
+        # A launch that led to nothing is to be made again.
         self._wake()
 
     def follow(self, tracker: Tracker, registry: Registry) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,6 +27,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
     assert "Traceback" not in log, log[-8000:]
 
 
-@pytest.fixture
-def jp_asyncio_loop() -> Any:
-    """No loop of pytest-jupyter's: all servers here are processes."""
+@pytest.fixture(autouse=True)
+def jp_server_cleanup() -> None:
+    """No server of pytest-jupyter's: all servers here are processes."""

@@ -11,19 +11,20 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jupyter_trainlive.jobs import manager as manager_module
+from jupyter_trainlive.jobs import submission as submission_module
+from jupyter_trainlive.jobs import supervisor as supervisor_module
 from jupyter_trainlive.jobs.errors import InvalidRequest, NoStorage, NotAllowed, UnknownJob
 from jupyter_trainlive.kernels.work import environment
 from jupyter_trainlive.protocol.jobdir import JobDir, new_job_id, write_json
 from jupyter_trainlive.protocol.journal import JournalReader, append_shared
 
-from ..managing import managing, reach, submit
+from ..managing import become, managing, reach, submit
 
 FAST = {"cancel_grace": 0.2, "interrupt_grace": 0.4, "terminate_grace": 0.4, "poll_interval": 0.2}
 
@@ -39,15 +40,6 @@ async def active(manager: Any, count: int) -> None:
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
-
-
-async def become(condition: Callable[[], bool]) -> None:
-    """Wait until something is true that nobody tells of."""
-    for _ in range(200):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not become true")
 
 
 @pytest.mark.parametrize(
@@ -220,45 +212,44 @@ async def test_a_job_is_there_for_others_only_once_it_is_whole(tmp_path: Path, m
             written.append({str(file.relative_to(path.parent)) for file in path.parent.rglob("*.json*")})
         write_json(path, value, **options)
 
-    monkeypatch.setattr(manager_module, "write_json", look)
+    monkeypatch.setattr(submission_module, "write_json", look)
     async with managing(tmp_path / "jobs", **FAST) as manager:
         await reach(manager, await submit(manager, "pass"))
     assert written == [{"control.json", "progress.json", "journal/server.jsonl"}]
 
 
-async def test_work_that_another_server_started_and_never_handed_over_is_handed_over(
-    tmp_path: Path, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(manager_module, "_HANDOVER_SECONDS", 0.3)
+def left_by_a_killed_server(jobs_dir: Path) -> JobDir:
+    """A job that a server took, and was killed before it spoke to a kernel."""
+    spec = {"kind": "code", "code": "print('done')", "name": "x", "kernel_name": "python3", "cwd": "/", "env": {}}
+    job_dir = JobDir(jobs_dir / new_job_id())
+    job_dir.create()
+    append_shared(job_dir.server_journal, "submitted")
+    append_shared(job_dir.server_journal, "queued", attempt=1)
+    append_shared(job_dir.server_journal, "starting", attempt=1)
+    write_json(job_dir.spec_file, {**spec, "job_id": job_dir.job_id})
+    return job_dir
+
+
+async def test_work_that_another_server_started_and_never_handed_over_is_handed_over(tmp_path: Path) -> None:
     async with managing(tmp_path / "jobs", **FAST) as manager:
-        # What a server leaves that is killed after it took the job and before it spoke to the kernel.
-        spec = {"kind": "code", "code": "print('done')", "name": "x", "kernel_name": "python3", "cwd": "/", "env": {}}
-        job_dir = JobDir(manager.jobs_dir / new_job_id())
-        job_dir.create()
-        append_shared(job_dir.server_journal, "submitted")
-        (job_dir.kernel / "launch").touch()
-        write_json(job_dir.spec_file, {**spec, "job_id": job_dir.job_id})
-        assert (await manager.get(job_dir.job_id)).job.status.value == "queued"
+        job_dir = left_by_a_killed_server(manager.jobs_dir)
+        assert (await manager.get(job_dir.job_id)).job.status.value == "starting"
         kernels, _ = manager.launcher._manager(job_dir, "python3")
         await kernels.start_kernel(env=environment(os.environ, job_dir, {}), cwd="/", job_dir=job_dir)
         job = await reach(manager, job_dir.job_id)
-        assert job.status.value == "completed"
+        assert (job.status.value, job.attempt) == ("completed", 1)
         assert job_dir.output_log.read_text() == "done\n"
-        assert kinds(job_dir.server_journal) == ["submitted"]
+        assert kinds(job_dir.server_journal) == ["submitted", "queued", "starting"]
         await kernels.cleanup_resources()
 
 
-async def test_a_launch_that_led_to_nothing_is_noticed(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(manager_module, "_HANDOVER_SECONDS", 0.1)
+async def test_a_launch_that_led_to_nothing_is_made_again(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(supervisor_module, "SPAWN_SECONDS", 0.3)
     async with managing(tmp_path / "jobs", **FAST) as manager:
-        job_dir = JobDir(manager.jobs_dir / new_job_id())
-        job_dir.create()
-        append_shared(job_dir.server_journal, "submitted")
-        claim = job_dir.kernel / "launch"
-        claim.touch()
-        os.utime(claim, (time.time() - 120,) * 2)
-        write_json(job_dir.spec_file, {"job_id": job_dir.job_id, "kind": "code", "name": "x", "kernel_name": "python3"})
-        assert (await reach(manager, job_dir.job_id)).status.value == "interrupted"
+        job_dir = left_by_a_killed_server(manager.jobs_dir)
+        job = await reach(manager, job_dir.job_id)
+        assert (job.status.value, job.attempt) == ("completed", 2)
+        assert job_dir.output_log.read_text() == "done\n"
 
 
 async def test_no_server_side_resource_is_kept_after_a_job(tmp_path: Path) -> None:
@@ -287,6 +278,11 @@ async def test_no_server_side_resource_is_kept_after_a_job(tmp_path: Path) -> No
         ("env", {"A": "\0"}),
         ("env", {"TRAINLIVE_JOB_DIR": "/"}),
         ("gpus", 1),
+        ("gpus", 1025),
+        ("priority", 101),
+        ("priority", 0.5),
+        ("nan_patience", 0),
+        ("stop_on_nan", 1),
         ("gpus", -1),
         ("gpus", True),
         ("gpus", "all"),
@@ -339,7 +335,8 @@ async def test_what_a_refused_write_leaves_is_taken_away(tmp_path: Path) -> None
 
 async def test_a_specs_contents_are_what_was_asked_for_and_never_change(tmp_path: Path) -> None:
     async with managing(tmp_path / "jobs", **FAST) as manager:
-        job_id = await submit(manager, "pass", name="näme", env={"A": "1"}, gpus=0, cwd=str(tmp_path))
+        asked = {"priority": 3, "nan_patience": 5, "stop_on_nan": True}
+        job_id = await submit(manager, "pass", name="näme", env={"A": "1"}, gpus=0, cwd=str(tmp_path), **asked)
         spec_file = manager.jobs_dir / job_id / "spec.json"
         before = spec_file.read_bytes()
         await reach(manager, job_id)
@@ -353,6 +350,9 @@ async def test_a_specs_contents_are_what_was_asked_for_and_never_change(tmp_path
             "gpus": 0,
             "cwd": str(tmp_path),
             "kernel_name": "python3",
+            "priority": 3,
+            "nan_patience": 5,
+            "stop_on_nan": True,
         }
 
 

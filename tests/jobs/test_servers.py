@@ -120,32 +120,60 @@ def test_a_cancellation_is_seen_through_by_the_next_server(tmp_path: Path) -> No
             assert (job["status"], job["error"]) == ("cancelled", "Cancelled (it had to be terminated)")
 
 
-def test_two_servers_on_one_folder_show_every_job_and_launch_it_once(tmp_path: Path) -> None:
+def listed(server: RealServer) -> list[str]:
+    with server.http() as http:
+        return [job["job_id"] for job in http.get("api/training/jobs").json()["jobs"]]
+
+
+def test_of_two_servers_on_one_folder_one_owns_it_and_the_other_shows_it_and_takes_over(tmp_path: Path) -> None:
     with serve(tmp_path / "one") as one:
         (tmp_path / "two").mkdir()
         (tmp_path / "two" / "jobs").symlink_to(one.jobs_dir)
         with serve(tmp_path / "two") as two:
-            ids = []
-            for _ in range(2):
-                ids += [one.submit("print('once')"), two.submit("print('once')")]
-                for server in (one, two):
-                    with server.http() as http:
-                        listed = {job["job_id"] for job in http.get("api/training/jobs").json()["jobs"]}
-                    assert listed == set(ids)
-            for job_id in ids:
-                for server in (one, two):
-                    assert server.wait(job_id)["status"] == "completed"
-                assert (one.jobs_dir / job_id / "output.log").read_text() == "once\n"
-                assert [record["kind"] for record in records(one, job_id, "process")] == ["spawned", "exited"]
-                notes = [record["kind"] for record in records(one, job_id, "server")]
-                assert notes == ["submitted", "queued", "starting"]
-            # A cancellation through one is seen by the other.
-            job_id = one.submit("import time; time.sleep(600)")
+            assert f"belong to the server at {one.url} (pid {one.process.pid})" in two.log
+            job_id = one.submit(LOOP)
             two.wait(job_id, "running")
+            assert listed(one) == listed(two) == [job_id]
+            # Each step is shown by both as it comes, and none is changed by the one that only reads.
+            two.until(job_id, lambda job: (job["current_step"] or 0) >= 10)
+            requests = [
+                ("POST", "api/training/jobs", {"kind": "code", "code": "pass"}),
+                ("POST", f"api/training/jobs/{job_id}/pause", {}),
+                ("POST", f"api/training/jobs/{job_id}/resume", {}),
+                ("POST", f"api/training/jobs/{job_id}/cancel", {}),
+                ("DELETE", f"api/training/jobs/{job_id}", None),
+                ("POST", "api/training/clean", {"max_age_days": 0}),
+                ("POST", "api/training/reindex", {}),
+            ]
             with two.http() as http:
-                assert http.post(f"api/training/jobs/{job_id}/cancel").status_code == 202
-            assert one.wait(job_id)["status"] == "cancelled"
+                for method, path, body in requests:
+                    refused = http.request(method, path, json=body)
+                    assert refused.status_code == 409, path
+                    assert f"belong to the server at {one.url}" in refused.json()["message"]
+                    assert refused.json()["owner_pid"] == one.process.pid
+            assert [record["kind"] for record in records(one, job_id, "server")] == ["submitted", "queued", "starting"]
+            one.process.kill()
+            one.process.wait()
+            assert two.wait(job_id)["status"] == "completed"
+            assert csv_steps(two, job_id) == list(range(1, STEPS + 1))
+            assert two.wait(two.submit("pass"))["status"] == "completed", "it owns the folder now"
+            assert "This server now owns the jobs" in two.log
             assert "Traceback" not in one.log + two.log
+
+
+def test_an_owner_that_hangs_is_not_taken_for_gone(tmp_path: Path) -> None:
+    with serve(tmp_path / "one") as one:
+        (tmp_path / "two").mkdir()
+        (tmp_path / "two" / "jobs").symlink_to(one.jobs_dir)
+        one.process.send_signal(signal.SIGSTOP)
+        try:
+            with serve(tmp_path / "two") as two:
+                time.sleep(2)
+                with two.http() as http:
+                    refused = http.post("api/training/jobs", json={"kind": "code", "code": "pass"})
+                assert refused.status_code == 409
+        finally:
+            one.process.send_signal(signal.SIGCONT)
 
 
 def test_a_server_that_stops_leaves_its_jobs_and_takes_its_private_file_along(tmp_path: Path) -> None:

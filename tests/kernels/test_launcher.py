@@ -20,7 +20,7 @@ from jupyter_trainlive.kernels.leases import acquire
 from jupyter_trainlive.kernels.provisioner import GpuBusy, LaunchError
 from jupyter_trainlive.protocol.jobdir import JobDir, new_job_id
 
-from ..managing import managing, reach, submit
+from ..managing import become, managing, reach, submit
 from .conftest import exit_of, records
 
 LAUNCH = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -83,6 +83,7 @@ async def test_a_kernelspec_without_a_kernel_fails_with_the_reason(tmp_path: Pat
         assert "/no/such/python" in job.error
         assert "kernel.json" in (job.hint or "")
         progress = manager.jobs_dir / gone / "progress.json"
+        await become(lambda: json.loads(progress.read_text())["complete"])
         assert json.loads(progress.read_text())["error"] == job.error
 
 
