@@ -35,6 +35,7 @@ from .supervisor import Rules, Supervisor, wish_of
 from .tracker import Tracker
 
 _DATAGRAM_BYTES = 64
+_CANCEL_AGAIN_SECONDS = 0.2
 
 
 class JobManager(LoggingConfigurable):
@@ -169,9 +170,11 @@ class JobManager(LoggingConfigurable):
             asyncio.get_running_loop().remove_reader(self._bell.fileno())
             self._bell.close()
             self._bell = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            # Until Python 3.12 wait_for may lose a cancellation that comes just when what it waits for is there.
+            await asyncio.wait(set(self._tasks), timeout=_CANCEL_AGAIN_SECONDS)
         await self._keeper.close()
         await self._inventory.close()
         self._ownership.leave()

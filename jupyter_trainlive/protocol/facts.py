@@ -96,9 +96,8 @@ class TrainingFacts:
     segments: int = 0
     #: The pause request that the training is being held by.
     held: int | None = None
-    #: The last pause request that the training could not grant, and why.
+    #: The last pause request that the training could not grant; an alert says why.
     refused: int | None = None
-    refusal: str | None = None
     #: Time and step from which this session's speed is reckoned.
     anchor: tuple[float, int] | None = None
     #: Time of the last record that moved the step.
@@ -218,7 +217,10 @@ def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
         # The time it was held is no step's time.
         return replace(facts, held=None, anchor=None, stepped_at=None)
     if kind == "pause_refused":
-        return replace(facts, refused=whole(record.get("request")), refusal=_text(record.get("error")))
+        # Who asked for it sees why nothing came of it.
+        told = {"name": kind, "message": record.get("error"), "step": facts.step}
+        alerts = _with_alert(facts.alerts, told, t)
+        return replace(facts, refused=whole(record.get("request")), alerts=alerts)
     if kind == "alert":
         return replace(facts, alerts=_with_alert(facts.alerts, record, t))
     if kind == "artifact":

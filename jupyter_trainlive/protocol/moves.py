@@ -23,7 +23,7 @@ class Action(str, Enum):
 MOVES: dict[Action, frozenset[Status]] = {
     Action.PAUSE: frozenset((Status.QUEUED, Status.STARTING, Status.RUNNING)),
     # Also of a job that is held, or about to be: then its GPU is freed after all.
-    Action.RELEASE: frozenset((Status.QUEUED, Status.STARTING, Status.RUNNING, Status.PAUSING, Status.PAUSED)),
+    Action.RELEASE: frozenset((Status.STARTING, Status.RUNNING, Status.PAUSING, Status.PAUSED)),
     # Also of a pause that is still on its way, and of a job that ended before its work was done.
     Action.RESUME: frozenset(
         (Status.PAUSING, Status.PAUSED, Status.INTERRUPTED, Status.FAILED, Status.CANCELLED),
@@ -54,7 +54,7 @@ def refusal(job: Job, action: Action) -> str | None:
             return _NO_CHECKPOINT.format(kind=kind)
         if job.now.server.pause == "release" or job.released:
             return f"The job is {status.value} already, and its GPU is free or about to be."
-        if not job.begun and status is Status.PAUSED:
+        if not job.begun:
             return "The job is paused in the queue; it holds no GPU."
     if action is Action.RESUME and status.ended and not job.restartable:
         return _NO_WAY_BACK.format(status=status.value, kind=kind)
@@ -62,13 +62,16 @@ def refusal(job: Job, action: Action) -> str | None:
 
 
 def allowed(job: Job) -> list[str]:
-    """The actions that the job's state allows, for whoever shows buttons."""
-    return [action.value for action in Action if refusal(job, action) is None]
+    """The actions that would change something about the job, for whoever shows buttons."""
+    heard = {Action.CANCEL} if job.status is Status.CANCELLING else set[Action]()
+    return [action.value for action in Action if action not in heard and refusal(job, action) is None]
 
 
 def _sentence(status: Status, action: Action) -> str:
     if status.ended:
         return f"The job has ended ({status.value}); there is nothing to {action.value}."
+    if action is Action.RELEASE and status is Status.QUEUED:
+        return "The job waits in the queue and holds no GPU; pause it without release to keep it there."
     if action is Action.DELETE:
         return f"The job is {status.value}; cancel it before it is deleted."
     if action is Action.RESUME:

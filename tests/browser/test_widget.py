@@ -108,7 +108,8 @@ def test_gpus_are_shown_as_they_are_and_what_is_unknown_as_unknown(tmp_path: Pat
     fake_nvml.configure(settings, VARY=1)
     env = fake_nvml.environment(fake_nvml.build(tmp_path), settings)
     with serve_lab(tmp_path / "home", env=env) as server:
-        open_notebook(page, server, write_notebook(server, "gpus.ipynb", LAUNCH))
+        # Both are used by somebody else, so a job that wants one would wait.
+        open_notebook(page, server, write_notebook(server, "gpus.ipynb", LAUNCH.replace("name=", "gpus=0, name=")))
         run_all(page)
         widget = live(page)
         gauges = widget.get_by_role("meter")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -370,3 +371,17 @@ async def test_a_jobs_folder_that_was_removed_is_made_again(tmp_path: Path) -> N
         assert await manager.list() == []
         job_id = await submit(manager, "pass")
         assert (await reach(manager, job_id)).status.value == "completed"
+
+
+async def test_a_task_that_loses_its_cancellation_does_not_keep_the_server_from_stopping(tmp_path: Path) -> None:
+    """As asyncio.wait_for loses one, before Python 3.12."""
+
+    async def deaf_once() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    async with managing(tmp_path / "jobs") as manager:
+        manager.spawn(deaf_once())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(manager.stop(), 10)

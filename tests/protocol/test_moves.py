@@ -34,7 +34,7 @@ def job_in(steps: Steps, kind: str = "finetune") -> Job:
 @pytest.mark.parametrize(
     ("steps", "of_the_recipe", "of_code"),
     [
-        (QUEUED, "pause release cancel", "pause release cancel"),
+        (QUEUED, "pause cancel", "pause cancel"),
         (STARTING, "pause release cancel", "pause cancel"),
         (RUNNING, "pause release cancel", "pause cancel"),
         (PAUSING, "release resume cancel", "resume cancel"),
@@ -42,7 +42,7 @@ def job_in(steps: Steps, kind: str = "finetune") -> Job:
         (RELEASING, "resume cancel", "resume cancel"),
         (RELEASED, "resume cancel", "resume cancel"),
         (WAITING, "resume cancel", "resume cancel"),
-        (CANCELLING, "cancel", "cancel"),
+        (CANCELLING, "", ""),
         (COMPLETED, "delete", "delete"),
         (FAILED, "resume delete", "delete"),
         (CANCELLED, "resume delete", "delete"),
@@ -66,6 +66,12 @@ def test_what_each_state_allows(steps: Steps, of_the_recipe: str, of_code: str) 
             "The job is running; only a paused job can be resumed, or one that ended before its time.",
         ),
         (RUNNING, Action.DELETE, "The job is running; cancel it before it is deleted."),
+        (
+            QUEUED,
+            Action.RELEASE,
+            "The job waits in the queue and holds no GPU; pause it without release to keep it there.",
+        ),
+        (WAITING, Action.RELEASE, "The job is paused in the queue; it holds no GPU."),
         (CANCELLING, Action.PAUSE, "The job is cancelling; it can't be told to pause now."),
     ],
 )
@@ -76,6 +82,10 @@ def test_what_is_refused_is_refused_in_a_sentence(steps: Steps, action: Action, 
 def test_a_job_without_checkpoints_refuses_what_needs_one_and_says_why() -> None:
     assert "kind code has no checkpoint" in (refusal(job_in(RUNNING, "code"), Action.RELEASE) or "")
     assert "submit it again" in (refusal(job_in(INTERRUPTED, "code"), Action.RESUME) or "")
+
+
+def test_cancelling_again_is_no_error() -> None:
+    assert refusal(job_in(CANCELLING), Action.CANCEL) is None
 
 
 def test_the_table_has_every_action_and_every_state_allows_something() -> None:

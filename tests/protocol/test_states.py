@@ -344,5 +344,10 @@ def test_an_interruption_says_what_is_known_of_it_and_how_to_go_on(entries: list
     assert job_of(*entries).hint is None, "code can't go on"
 
 
+def test_a_pause_that_the_training_refuses_is_an_alert_that_says_why() -> None:
+    (alert,) = job_of(STARTING, SPAWNED, STARTED, metrics(5, 7), PAUSE, NO_PAUSE).alerts
+    assert (alert.name, alert.message, alert.step) == ("pause_refused", "the disk is full", 7)
+
+
 def test_signals_are_named_where_they_have_a_name() -> None:
     assert (signal_name(9), signal_name(999)) == ("SIGKILL", "signal 999")

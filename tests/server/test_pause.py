@@ -14,7 +14,7 @@ import pytest
 from websockets.sync.client import connect
 
 from jupyter_trainlive.protocol.jobdir import JobDir
-from jupyter_trainlive.protocol.journal import JournalReader
+from jupyter_trainlive.protocol.journal import JournalReader, Record
 
 from .. import tiny_model
 from ..real_server import TOKEN, RealServer, serve
@@ -60,6 +60,10 @@ def ask(server: RealServer, job_id: str, action: str, code: int = 202, **body: A
     return dict(answer.json())
 
 
+def journal(server: RealServer, job_id: str, name: str) -> list[Record]:
+    return JournalReader(getattr(JobDir(server.jobs_dir / job_id), f"{name}_journal")).read()
+
+
 def losses(server: RealServer, job_id: str) -> list[tuple[str, str, str]]:
     with server.http() as http:
         rows = [row.split(",") for row in http.get(f"api/training/jobs/{job_id}/metrics.csv").text.splitlines()]
@@ -70,13 +74,12 @@ def at_step(server: RealServer, job_id: str, step: int) -> dict[str, Any]:
     return server.until(job_id, lambda job: (job["current_step"] or 0) >= step, 120)
 
 
-def test_a_held_job_waits_at_a_step_and_goes_on_with_the_same_losses(
+def test_held_then_freed_a_job_has_the_losses_of_one_that_nobody_touched(
     server: RealServer, material: dict[str, Any], uninterrupted: list[Any]
 ) -> None:
     job_id = execute(server, material)
     at_step(server, job_id, 2)
-    asked = ask(server, job_id, "pause")
-    assert asked["status"] in ("pausing", "paused")
+    assert ask(server, job_id, "pause")["status"] in ("pausing", "paused")
     held = server.wait(job_id, "paused")
     assert (held["pause"], held["eta_seconds"], held["exit"]) == ("hold", None, None)
     step = held["current_step"]
@@ -85,45 +88,33 @@ def test_a_held_job_waits_at_a_step_and_goes_on_with_the_same_losses(
     assert (still["status"], still["current_step"]) == ("paused", step), "not one step more"
     assert ask(server, job_id, "pause", 409)["message"] == "The job is paused already."
     ask(server, job_id, "resume")
-    ended = server.wait(job_id, timeout=120)
-    assert (ended["status"], ended["attempt"], ended["current_step"]) == ("completed", 1, STEPS)
-    assert losses(server, job_id) == uninterrupted
-    records = JournalReader(JobDir(server.jobs_dir / job_id).training_journal).read()
-    asked_at = next(
-        record["t"]
-        for record in JournalReader(JobDir(server.jobs_dir / job_id).server_journal).read()
-        if record["kind"] == "pause_requested"
-    )
-    late = {r["step"] for r in records if r["kind"] == "metrics" and asked_at < r["t"] and r["step"] <= step}
-    assert len(late) <= 2, "the step that was under way, and no other"
+    at_step(server, job_id, step + 1)
 
-
-def test_a_freed_job_leaves_and_goes_on_in_another_process_with_the_same_losses(
-    server: RealServer, material: dict[str, Any], uninterrupted: list[Any]
-) -> None:
-    job_id = execute(server, material)
-    at_step(server, job_id, 2)
     ask(server, job_id, "pause", release=True)
     freed = server.wait(job_id, "paused", timeout=60)
     assert (freed["pause"], freed["exit"]["code"], freed["ended_at"]) == ("release", 0, None)
     assert freed["checkpoint_step"] == freed["current_step"]
     checkpoint = server.jobs_dir / job_id / "checkpoints" / f"checkpoint-{freed['current_step']}"
     assert (checkpoint / "model.safetensors").is_file()
-    assert "resume" in freed["actions"]
     ask(server, job_id, "resume")
     ended = server.wait(job_id, timeout=120)
     assert (ended["status"], ended["attempt"], ended["current_step"]) == ("completed", 2, STEPS)
     assert ended["artifacts"] == ["artifacts/model"]
     assert losses(server, job_id) == uninterrupted
-    pids = [
-        record["pid"]
-        for record in JournalReader(JobDir(server.jobs_dir / job_id).process_journal).read()
-        if record["kind"] == "spawned"
-    ]
+    pids = [record["pid"] for record in journal(server, job_id, "process") if record["kind"] == "spawned"]
     assert len(set(pids)) == 2
 
+    held_at = next(record for record in journal(server, job_id, "training") if record["kind"] == "held")
+    asked_at = next(record for record in journal(server, job_id, "server") if record["kind"] == "pause_requested")
+    began_later = {
+        record["step"]
+        for record in journal(server, job_id, "training")
+        if record["kind"] == "metrics" and asked_at["t"] < record["t"] < held_at["t"]
+    }
+    assert len(began_later) <= 1, "the step that was under way, and no other"
 
-def test_a_held_job_can_be_freed_and_a_pause_taken_back(server: RealServer, material: dict[str, Any]) -> None:
+
+def test_a_held_job_can_be_freed_and_then_cancelled(server: RealServer, material: dict[str, Any]) -> None:
     job_id = execute(server, {**material, "max_steps": 100_000, "eval_steps": None, "eval_split": 0})
     at_step(server, job_id, 1)
     ask(server, job_id, "pause")
@@ -136,22 +127,22 @@ def test_a_held_job_can_be_freed_and_a_pause_taken_back(server: RealServer, mate
     assert (ended["status"], ended["error"], ended["artifacts"]) == ("cancelled", "Cancelled", [])
 
 
-def test_a_held_job_is_cancelled_at_once(server: RealServer, material: dict[str, Any]) -> None:
-    job_id = execute(server, {**material, "max_steps": 100_000, "eval_steps": None, "eval_split": 0})
-    at_step(server, job_id, 1)
-    ask(server, job_id, "pause")
-    server.wait(job_id, "paused")
-    ask(server, job_id, "cancel")
-    ended = server.wait(job_id)
-    assert (ended["status"], ended["cancelled_by"]) == ("cancelled", "flag")
-
-
 LOOP = """
 import time, jupyter_trainlive as trainlive
 for step in range(1, 400):
     trainlive.log({"loss": 1 / step}, step=step, total_steps=400)
     time.sleep(0.01)
 """
+
+
+def test_a_held_job_is_cancelled_at_once_by_the_flag(server: RealServer) -> None:
+    job_id = server.submit(LOOP)
+    at_step(server, job_id, 5)
+    ask(server, job_id, "pause")
+    server.wait(job_id, "paused")
+    ask(server, job_id, "cancel")
+    ended = server.wait(job_id)
+    assert ended["status"] == "cancelled"
 
 
 def test_a_loop_of_ones_own_is_held_where_it_logs_and_cannot_be_freed(server: RealServer) -> None:
@@ -235,7 +226,7 @@ def test_a_server_that_cancels_at_its_stop_leaves_no_job_running(tmp_path: Path)
 def test_an_interrupted_job_goes_on_from_its_last_checkpoint(server: RealServer, material: dict[str, Any]) -> None:
     job_id = execute(server, {**material, "save_strategy": "steps", "save_steps": 5})
     server.until(job_id, lambda job: (job["checkpoint_step"] or 0) >= 5, 120)
-    spawned = JournalReader(JobDir(server.jobs_dir / job_id).process_journal).read()[-1]
+    spawned = journal(server, job_id, "process")[-1]
     for pid in (spawned["shim_pid"], spawned["pid"]):
         os.kill(pid, signal.SIGKILL)
     interrupted = server.wait(job_id, "interrupted")
@@ -250,7 +241,7 @@ def test_an_interrupted_job_is_resumed_by_itself_so_often_and_no_more(tmp_path: 
         job_id = execute(server, {**material, "max_steps": 100_000, "eval_steps": None, "eval_split": 0})
         for attempt in (1, 2):
             server.until(job_id, lambda job, n=attempt: job["status"] == "running" and job["attempt"] == n, 60)  # type: ignore[misc]
-            spawned = JournalReader(JobDir(server.jobs_dir / job_id).process_journal).read()[-1]
+            spawned = journal(server, job_id, "process")[-1]
             for pid in (spawned["shim_pid"], spawned["pid"]):
                 os.kill(pid, signal.SIGKILL)
         job = server.until(job_id, lambda job: job["status"] == "interrupted" and job["attempt"] == 2)

@@ -48,10 +48,20 @@ describe("the machine", () => {
     expect(advance(live, { type: "wake", silent_ms: 60_000 }, 1)[1]).toEqual([{ do: "drop" }, { do: "open" }]);
   });
 
-  test("after the end nothing starts it again", () => {
+  test("after the end nothing but a resumed job starts it again", () => {
     const ended = after({ type: "start" }, { type: "hello" }, { type: "end" });
     const events: ConnectionEvent[] = [{ type: "closed" }, { type: "timer" }, { type: "wake", silent_ms: 1e9 }, { type: "start" }];
     for (const event of events) expect(advance(ended, event, 1)).toEqual([ended, []]);
+    const [state, actions] = advance(ended, { type: "revive" }, 1);
+    expect(actions).toEqual([{ do: "open" }]);
+    expect(state.live).toBe("connecting");
+  });
+
+  test("a job that is watched, unknown or left needs no reviving", () => {
+    const live = after({ type: "start" }, { type: "hello" });
+    const missing = after({ type: "start" }, { type: "closed" }, { type: "answer", reason: "missing" });
+    const left = after({ type: "start" }, { type: "hello" }, { type: "stop" });
+    for (const state of [live, missing, left]) expect(advance(state, { type: "revive" }, 1)).toEqual([state, []]);
   });
 });
 
@@ -145,6 +155,22 @@ describe("the channel", () => {
     world.wake();
     world.pass(60_000);
     expect(world.links).toHaveLength(1);
+  });
+
+  test("a job that is resumed after its end goes on live behind the points that are there", () => {
+    const { world, store, channel } = watching();
+    world.say(hello);
+    world.say(points(7, 1));
+    world.say({ type: "end", seq: 9, message: { status: "failed", error: "out of memory" } });
+    channel.revive();
+    channel.revive();
+    expect(world.links).toHaveLength(2);
+    world.say({ ...hello, job: { job_id: "job_1", status: "queued", error: null, attempt: 2 } });
+    expect(JSON.parse(world.last.sent[0]!).since).toBe(7);
+    expect(channel.live).toBe("live");
+    expect(store.job).toMatchObject({ status: "queued", error: null });
+    world.say(points(12, 2));
+    expect(store.series.get("loss")!.steps).toEqual([1, 2]);
   });
 
   test("an unknown job is said to be missing", async () => {

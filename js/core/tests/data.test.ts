@@ -1,6 +1,6 @@
 // Folding frames into a job, and making series fit to draw.
 import { describe, expect, test } from "vitest";
-import { Series, drawable, joined } from "../src/data/series";
+import { Series, drawable, joined, takeIn } from "../src/data/series";
 import { JobStore, keepReading } from "../src/data/store";
 import { gaugeGroups } from "../src/data/gauges";
 import { paddedRange } from "../src/chart/plot";
@@ -21,11 +21,41 @@ describe("a series", () => {
     expect(loss.last).toBe("nan");
   });
 
-  test("a resumed run replaces the steps it does again, and order stays", () => {
+  test("a step seen again replaces what stood there, and order stays", () => {
     const loss = series("loss", [10, 20, 30], [3, 2, 1]);
     loss.append({ step: [20, 25], time: [0, 0], value: [2.5, 2.2] });
     expect(loss.steps).toEqual([10, 20, 25, 30]);
     expect(loss.values).toEqual([3, 2.5, 2.2, 1]);
+  });
+
+  const column = (...points: [step: number, time: number, value: number][]): { step: number[]; time: number[]; value: number[] } => ({
+    step: points.map((point) => point[0]),
+    time: points.map((point) => point[1]),
+    value: points.map((point) => point[2]),
+  });
+
+  test("a resumed run undoes what is behind its checkpoint, in every series", () => {
+    const all = new Map<string, Series>();
+    takeIn(all, { loss: column([1, 1, 5], [2, 2, 4], [3, 3, 3]), eval_loss: column([3, 3, 3.5]) }, true);
+    takeIn(all, { loss: column([2, 9, 4.5]) }, true);
+    expect(all.get("loss")!.steps).toEqual([1, 2]);
+    expect(all.get("loss")!.values).toEqual([5, 4.5]);
+    expect(all.get("eval_loss")!.steps).toEqual([]);
+  });
+
+  test("one frame of history may hold the end of one attempt and the beginning of the next", () => {
+    const all = new Map<string, Series>();
+    const loss = column([1, 1, 5], [2, 2, 4], [3, 3, 3], [4, 4, 2], [2, 9, 4.5], [3, 10, 3.5], [5, 12, 1.5]);
+    takeIn(all, { eval_loss: column([4, 4, 9], [3, 11, 8]), loss }, true);
+    expect(all.get("loss")!.steps).toEqual([1, 2, 3, 5]);
+    expect(all.get("loss")!.values).toEqual([5, 4.5, 3.5, 1.5]);
+    expect(all.get("eval_loss")!.values).toEqual([8]);
+  });
+
+  test("code that counts its steps anew, never resumed, loses none of its points", () => {
+    const all = new Map<string, Series>();
+    takeIn(all, { loss: column([1, 1, 5], [2, 2, 4], [0, 3, 1]) }, false);
+    expect(all.get("loss")!.steps).toEqual([0, 1, 2]);
   });
 
   test("the value in force at a step is the last one before it", () => {
@@ -98,6 +128,18 @@ describe("gauges", () => {
     expect(gpu!.gauges.map((gauge) => gauge.text.replaceAll("\u00a0", " "))).toEqual(["0 %", "23.0 / 24.0 GB", "–", "–"]);
     expect(gpu!.gauges.map((gauge) => gauge.fraction)).toEqual([0, 23 / 24, null, null]);
     expect(gpu!.gauges[1]!.warning).toBe("nearly full");
+  });
+
+  test("who uses a GPU stands beside its name, and the job's own is said to be", () => {
+    const gpus = [
+      { index: 0, uuid: "a", name: "NVIDIA GeForce RTX 4090", used_by: "job docs-sft" },
+      { index: 1, uuid: "b", name: "NVIDIA L4", used_by: "python of alice (pid 1234)" },
+      { index: 2, uuid: "c", name: "NVIDIA L4", used_by: null },
+    ];
+    const details = (scope: "job" | "overview", leased?: string[]): string[] => gaugeGroups({ gpus }, scope, leased).map((group) => group.detail);
+    expect(details("job", ["a"]).slice(0, 3)).toEqual(["RTX 4090 · this job", "L4 · python of alice (pid 1234)", "L4"]);
+    expect(details("job")[0]).toBe("RTX 4090 · job docs-sft");
+    expect(details("overview").slice(0, 3)).toEqual(["docs-sft", "python of alice (pid 1234)", "L4"]);
   });
 
   test("without a GPU the host stands in", () => {

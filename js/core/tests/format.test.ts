@@ -1,6 +1,6 @@
 // Numbers and times as people read them.
 import { expect, test } from "vitest";
-import { age, count, duration, epochs, gigabytes, metric, percent, rate, seriesTitle, span, tick } from "../src/data/format";
+import { age, count, duration, epochs, gigabytes, metric, ordinal, percent, rate, seriesTitle, span, tick } from "../src/data/format";
 
 const plain = (text: string): string => text.replaceAll("\u00a0", " ");
 
@@ -30,6 +30,7 @@ test("counts, shares and rates", () => {
   expect(count(null)).toBe("–");
   expect(plain(percent(62.9))).toBe("62 %");
   expect(plain(percent(99.99))).toBe("99 %");
+  expect([1, 2, 3, 4, 11, 22].map(ordinal)).toEqual(["1st", "2nd", "3rd", "4th", "11th", "22nd"]);
   expect(epochs(1.8599)).toBe("1.9");
   expect(epochs(3)).toBe("3");
   expect([27.42, 0.3, 1234.5].map(rate)).toEqual(["27.4", "0.30", "1,235"]);

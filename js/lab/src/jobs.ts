@@ -1,10 +1,10 @@
 // The list of jobs: what runs first, what ended below, filtered by what is typed. Rows stay, their text changes.
 
 import {
-  count,
   duration,
   h,
   isEnded,
+  isReleased,
   metric,
   percent,
   phaseText,
@@ -12,16 +12,17 @@ import {
   setShown,
   setText,
   statusBadge,
+  type Gpu,
   type Job,
 } from "@jupyter-trainlive/core";
 
 interface Row {
   element: HTMLElement;
-  show(job: Job): void;
+  show(job: Job, gpus: readonly Gpu[]): void;
 }
 
-/** One line of what matters most about a job now. */
-export function summary(job: Job): string {
+/** One line of what matters most about a job now; `gpus` are the machine's. */
+export function summary(job: Job, gpus: readonly Gpu[]): string {
   const words: (string | null)[] = [];
   if (isEnded(job)) {
     if (job.status === "completed") words.push(job.final_loss == null ? null : metric(job.final_loss));
@@ -29,11 +30,11 @@ export function summary(job: Job): string {
     if (job.status === "completed" && job.started_at && job.ended_at) {
       words.push(duration((Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000));
     }
-  } else if (job.status === "paused") {
-    words.push(job.current_step == null ? "paused" : `paused at ${count(job.current_step)}`);
   } else {
-    words.push(job.progress == null ? null : percent(job.progress));
+    const standing = job.status === "paused" || job.status === "queued";
+    words.push(standing || job.progress == null ? null : percent(job.progress));
     words.push(phaseText(job) ?? (job.eta_seconds == null ? null : duration(job.eta_seconds)));
+    if (!isReleased(job)) words.push(...gpus.filter(({ uuid }) => uuid && job.gpus?.includes(uuid)).map(({ index }) => `GPU ${index}`));
   }
   return words.filter(Boolean).join(" · ") || job.status || "";
 }
@@ -49,12 +50,13 @@ function jobRow(open: (job: Job) => void): Row {
   button.addEventListener("click", () => shown && open(shown));
   return {
     element: h("li", {}, button),
-    show(job) {
+    show(job, gpus) {
       shown = job;
+      const said = summary(job, gpus);
       badge.show(job);
       setText(name, job.name || job.job_id);
-      setText(line, summary(job));
-      setAttribute(button, "title", `${job.name ?? ""} ${job.job_id}\n${summary(job)}`.trim());
+      setText(line, said);
+      setAttribute(button, "title", `${job.name ?? ""} ${job.job_id}\n${said}`.trim());
       setShown(bar, !isEnded(job) && job.progress != null);
       fill.style.width = `${Math.min(100, Math.max(0, job.progress ?? 0))}%`;
     },
@@ -69,13 +71,15 @@ export class JobList {
   private readonly note = h("p", { class: "tl-dim tl-none" });
   private readonly rows = new Map<string, Row>();
   private jobs: readonly Job[] = [];
+  private gpus: readonly Gpu[] = [];
   private filter = "";
   readonly element = h("div", { class: "tl-jobs" }, this.note, this.activeTitle, this.active, this.finishedTitle, this.finished);
 
   constructor(private readonly open: (job: Job) => void) {}
 
-  show(jobs: readonly Job[]): void {
+  show(jobs: readonly Job[], gpus: readonly Gpu[]): void {
     this.jobs = jobs;
+    this.gpus = gpus;
     this.update();
   }
 
@@ -86,11 +90,13 @@ export class JobList {
 
   private update(): void {
     const found = this.jobs.filter((job) => `${job.name ?? ""} ${job.job_id} ${job.status ?? ""}`.toLowerCase().includes(this.filter));
-    const running = found.filter((job) => !isEnded(job));
+    // The queue comes last and in its own order; else the newest comes first, as the server lists them.
+    const place = (job: Job): number => (job.status === "queued" ? (job.queue?.position ?? Number.MAX_SAFE_INTEGER) : 0);
+    const active = found.filter((job) => !isEnded(job)).sort((a, b) => place(a) - place(b));
     const ended = found.filter(isEnded);
-    this.fill(this.active, running);
+    this.fill(this.active, active);
     this.fill(this.finished, ended);
-    setShown(this.activeTitle, running.length > 0);
+    setShown(this.activeTitle, active.length > 0);
     setShown(this.finishedTitle, ended.length > 0);
     const known = new Set(this.jobs.map((job) => job.job_id));
     for (const job_id of this.rows.keys()) if (!known.has(job_id)) this.rows.delete(job_id);
@@ -104,7 +110,7 @@ export class JobList {
     const wanted = jobs.map((job) => {
       let row = this.rows.get(job.job_id);
       if (!row) this.rows.set(job.job_id, (row = jobRow(this.open)));
-      row.show(job);
+      row.show(job, this.gpus);
       return row.element;
     });
     for (const child of [...list.children]) if (!wanted.includes(child as HTMLLIElement)) child.remove();

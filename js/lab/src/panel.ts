@@ -6,6 +6,7 @@ import {
   h,
   keepReading,
   listJobs,
+  reviveWatched,
   ServerError,
   setShown,
   setText,
@@ -64,7 +65,8 @@ export class TrainingPanel extends Widget {
   private async refresh(): Promise<void> {
     try {
       const [jobs, system] = await Promise.all([listJobs(this.server), getSystem(this.server).catch(unread)]);
-      this.jobs.show(jobs);
+      this.jobs.show(jobs, system?.gpus ?? []);
+      reviveWatched(this.server, jobs);
       if (system) keepReading(this.history, system);
       if (system) this.gauges.update(system, this.history);
       setShown(this.machine, system !== null);

@@ -6,11 +6,18 @@ export const UNKNOWN = "–";
 // Unbreakable, so that a number and its unit stay together in a narrow cell.
 const NBSP = "\u00a0";
 
+const SUFFIXES: Partial<Record<Intl.LDMLPluralRule, string>> = { one: "st", two: "nd", few: "rd" };
+const ordinals = new Intl.PluralRules("en-US", { type: "ordinal" });
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** 1860 → 1,860 */
 export function count(value: number | null | undefined): string {
   return value == null ? UNKNOWN : grouped.format(value);
+}
+
+/** 1st · 2nd · 3rd · 11th */
+export function ordinal(position: number): string {
+  return `${position}${SUFFIXES[ordinals.select(position)] ?? "th"}`;
 }
 
 /** A metric with about four digits, the same width as its neighbours: 1.214 · 0.810 · 1.24e-4 · 12,400 · NaN */

@@ -41,13 +41,13 @@ function power(watts: number | null | undefined, limit: number | null | undefine
   return `${Math.round(watts)}${most}${NBSP}W`;
 }
 
-function gpuGroup(gpu: Gpu): GaugeGroup {
+function gpuGroup(gpu: Gpu, scope: GaugeScope, leased: readonly string[]): GaugeGroup {
   const heat = gpu.temperature_celsius;
   const watts = gpu.power_watts;
   const limit = gpu.power_limit_watts;
   return {
     title: `GPU ${gpu.index}`,
-    detail: (gpu.name ?? "").replace(/^NVIDIA (GeForce )?/, ""),
+    detail: gpuDetail(gpu, scope, leased),
     gauges: [
       portion("Utilization", gpu.utilization_percent),
       memory(gpu.memory_used_gb, gpu.memory_total_gb),
@@ -67,6 +67,14 @@ function gpuGroup(gpu: Gpu): GaugeGroup {
   };
 }
 
+/** The model and who uses it. An overview has room for one of them, and who uses it is the news. */
+function gpuDetail(gpu: Gpu, scope: GaugeScope, leased: readonly string[]): string {
+  const model = (gpu.name ?? "").replace(/^NVIDIA (GeForce )?/, "");
+  if (scope === "overview") return gpu.used_by?.replace(/^job /, "") || model;
+  const user = gpu.uuid && leased.includes(gpu.uuid) ? "this job" : gpu.used_by;
+  return [model, user].filter(Boolean).join(" · ");
+}
+
 function hostGroup(host: Host): GaugeGroup {
   const cores = host.cpu_count ? `${host.cpu_count} cores` : "";
   return {
@@ -79,8 +87,9 @@ function hostGroup(host: Host): GaugeGroup {
 /** A job's view tells all about the GPUs, and of the host only where there is no GPU; an overview two things of each. */
 export type GaugeScope = "job" | "overview";
 
-export function gaugeGroups(system: System | null, scope: GaugeScope): GaugeGroup[] {
-  const gpus = (system?.gpus ?? []).map(gpuGroup);
+/** `leased`: the uuids of the GPUs that the viewed job holds. */
+export function gaugeGroups(system: System | null, scope: GaugeScope, leased: readonly string[] = []): GaugeGroup[] {
+  const gpus = (system?.gpus ?? []).map((gpu) => gpuGroup(gpu, scope, leased));
   const host = hostGroup(system?.host ?? {});
   if (scope === "job") return gpus.length > 0 ? gpus : [host];
   return [...gpus, host].map((group) => ({ ...group, gauges: group.gauges.slice(0, 2) }));

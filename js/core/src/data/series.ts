@@ -24,7 +24,15 @@ export class Series {
     this.version += 1;
   }
 
-  /** A step seen again (a run resumed from a checkpoint) replaces what stood there. */
+  /** Forgets what stands behind `step`. */
+  cutAfter(step: number): void {
+    const length = this.indexAt(step) + 1;
+    if (length === this.steps.length) return;
+    for (const column of [this.steps, this.times, this.values]) column.length = length;
+    this.version += 1;
+  }
+
+  /** A step seen again replaces what stood there. */
   private put(step: number, time: number, sent: WireNumber): void {
     const value = drawable(sent);
     this.last = sent;
@@ -46,6 +54,33 @@ export class Series {
   indexAt(step: number): number {
     const at = lowerBound(this.steps, step);
     return this.steps[at] === step ? at : at - 1;
+  }
+}
+
+/**
+ * Takes a frame's points in. A job that was `resumed` begins again from its checkpoint: where one of its series goes
+ * back, the steps behind are undone, in all of them, and a curve never shows two runs through one another.
+ */
+export function takeIn(all: Map<string, Series>, points: Record<string, SeriesPoints>, resumed: boolean): void {
+  const seriesOf = (name: string): Series => {
+    let series = all.get(name);
+    if (!series) all.set(name, (series = new Series(name)));
+    return series;
+  };
+  if (!resumed) {
+    for (const [name, columns] of Object.entries(points)) seriesOf(name).append(columns);
+    return;
+  }
+  // A frame of history may hold the end of one attempt and the beginning of the next: one by one, in the order of time.
+  const singles = Object.entries(points).flatMap(([name, { step, time, value }]) =>
+    step.map((at, i) => ({ name, step: at, time: time[i] ?? 0, value: value[i] ?? null })),
+  );
+  singles.sort((a, b) => a.time - b.time);
+  for (const { name, step, time, value } of singles) {
+    const series = seriesOf(name);
+    const last = series.steps[series.steps.length - 1];
+    if (last !== undefined && step < last) for (const each of all.values()) each.cutAfter(step);
+    series.append({ step: [step], time: [time], value: [value] });
   }
 }
 

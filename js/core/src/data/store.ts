@@ -1,7 +1,10 @@
 // What a page knows of one job: a fold over the frames it was sent.
 
 import { isEnded, type EndFrame, type Frame, type Job, type System } from "../wire/protocol";
-import { Series } from "./series";
+import { Series, takeIn } from "./series";
+
+/** What an action changes at once. The rest of its answer is older than the frames that came meanwhile. */
+const CONTROL = ["status", "actions", "pause", "queue", "attempt"] as const;
 
 /** Readings kept for the gauges' short history. */
 export const HISTORY = 120;
@@ -39,7 +42,7 @@ export class JobStore {
         // Sent again after a reconnection: already here.
         if (frame.seq <= this.points_seq) return;
         this.points_seq = frame.seq;
-        for (const [name, points] of Object.entries(frame.series)) this.seriesOf(name).append(points);
+        takeIn(this.series, frame.series, (this.job.attempt ?? 1) > 1);
         break;
       case "state":
         this.merge(frame.job);
@@ -55,19 +58,30 @@ export class JobStore {
     this.changed();
   }
 
-  /** Takes in what REST answered about the job. */
+  /** Called when an action is sent; the returned function takes in the server's answer to it. */
+  awaitAnswer(): (answer: Job) => void {
+    const before = this.control();
+    const ended = isEnded(this.job);
+    return (answer) => {
+      // The frames have told something newer: an answer that says "pausing" may come behind "paused".
+      if (this.control() !== before) return;
+      // Of a job that had ended no frames came, and the answer alone knows what is no longer true.
+      this.merge(ended ? answer : Object.fromEntries(CONTROL.map((key) => [key, answer[key]])));
+      this.changed();
+    };
+  }
+
+  /** Changes with whatever decides what can be done with the job. */
+  control(): string {
+    return JSON.stringify(CONTROL.map((key) => this.job[key]));
+  }
+
   merge(change: Partial<Job>): void {
     this.job = { ...this.job, ...change, job_id: this.job.job_id };
   }
 
   changed(): void {
     for (const listener of this.listeners) listener();
-  }
-
-  private seriesOf(name: string): Series {
-    let series = this.series.get(name);
-    if (!series) this.series.set(name, (series = new Series(name)));
-    return series;
   }
 
   private read(system: System): void {

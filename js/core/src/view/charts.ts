@@ -4,7 +4,7 @@ import type { JobStore } from "../data/store";
 import { isEnded } from "../wire/protocol";
 import { chartView, type ChartView } from "./chart";
 import { h, setShown } from "./dom";
-import { phaseText } from "./facts";
+import { phaseText } from "./status";
 
 /** These come first and keep their place and colour; the rest follow as they appear. */
 const SMALL = [
@@ -73,7 +73,7 @@ export function charts(store: JobStore, color: (property: string) => string, sig
       const loss = series.get("loss");
       const last = Math.max(loss?.steps[loss.steps.length - 1] ?? 0, job.total_steps ?? 0);
       const ended = isEnded(job);
-      const empty = ended ? "no points were recorded" : (phaseText(job) ?? (job.status ? "no points yet" : ""));
+      const empty = ended ? "no points were recorded" : (job.status === "queued" ? "waiting its turn" : (phaseText(job) ?? (job.status ? "no points yet" : "")));
       losses.update(series, last > 0 ? { min: 0, max: last } : null, empty);
       for (const [name, chart] of made) {
         chart.update(series, null, "");

@@ -1,10 +1,11 @@
 // The progress bar and the row of facts under it.
 
-import { clock, count, duration, epochs, metric, percent, rate } from "../data/format";
+import { clock, count, duration, epochs, metric, ordinal, percent, rate } from "../data/format";
 import type { JobStore } from "../data/store";
 import { isEnded, type Job } from "../wire/protocol";
 import { h, setAttribute, setShown, setText } from "./dom";
 import type { Part } from "./header";
+import { phaseText } from "./status";
 
 export function progressBar(store: JobStore): Part {
   const fill = h("i");
@@ -65,15 +66,15 @@ export function facts(store: JobStore): Part {
     update(now_ms) {
       const { job } = store;
       const ended = isEnded(job);
-      const moving = job.status === "running" || job.status === "pausing";
+      const moving = job.status === "running";
       done.show(job.progress == null ? null : percent(job.progress));
       step.show(job.current_step == null ? null : count(job.current_step), total(job.total_steps == null ? null : count(job.total_steps)));
       epoch.show(job.current_epoch == null ? null : epochs(job.current_epoch), total(job.total_epochs == null ? null : epochs(job.total_epochs)));
       loss.show(ended && job.final_loss != null ? metric(job.final_loss) : null);
-      speed.show(job.samples_per_second == null || ended ? null : rate(job.samples_per_second));
+      speed.show(job.samples_per_second == null || ended || job.status === "paused" ? null : rate(job.samples_per_second));
       eta.show(moving && job.eta_seconds != null ? duration(job.eta_seconds) : null);
       // Before the first point the empty chart says it, in the middle of the view.
-      const doing = store.series.size > 0 ? phaseText(job) : null;
+      const doing = queueReason(job) ?? (store.series.size > 0 ? phaseText(job) : null);
       setText(phase, doing ?? "");
       setShown(phase, doing !== null);
       setText(when, whenText(job, now_ms + store.clock_skew_ms));
@@ -81,20 +82,16 @@ export function facts(store: JobStore): Part {
   };
 }
 
-/** What the job does besides the obvious, or null: a training job that trains needs no words. */
-export function phaseText(job: Job): string | null {
-  if (isEnded(job) || job.phase === "training") return null;
-  if (job.phase) return `${job.phase}…`;
-  if (job.status === "queued") return "waiting its turn";
-  if (job.status === "starting") return "starting its kernel…";
-  return null;
+function queueReason({ status, queue }: Job): string | null {
+  return status === "queued" && queue ? `${ordinal(queue.position)} in line · ${queue.reason}` : null;
 }
 
 function whenText(job: Job, now_ms: number): string {
   const ended = job.ended_at ? Date.parse(job.ended_at) : now_ms;
   if (job.started_at) {
     const took = duration(coarse((ended - Date.parse(job.started_at)) / 1000, isEnded(job)));
-    return `started ${clock(job.started_at, now_ms)} · ${isEnded(job) ? "took " : ""}${took}`;
+    const again = (job.attempt ?? 1) > 1 ? `${ordinal(job.attempt!)} attempt · ` : "";
+    return `${again}started ${clock(job.started_at, now_ms)} · ${isEnded(job) ? "took " : ""}${took}`;
   }
   return job.submitted_at ? `submitted ${clock(job.submitted_at, now_ms)}` : "";
 }

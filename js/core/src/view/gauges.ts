@@ -59,37 +59,43 @@ export function stripPath(past: readonly (number | null)[]): string {
 
 export interface GaugePanel {
   element: HTMLElement;
-  update(system: System | null, history: readonly System[]): void;
+  /** `leased`: the uuids of the GPUs that the viewed job holds. */
+  update(system: System | null, history: readonly System[], leased?: readonly string[]): void;
 }
 
 export function gaugePanel(scope: GaugeScope): GaugePanel {
   const element = h("div", { class: "tl-gauges" });
   let shape = "";
   let views: GaugeView[] = [];
+  let details: HTMLElement[] = [];
 
   const build = (groups: readonly GaugeGroup[]): void => {
     views = [];
-    const built = groups.map((group) => {
+    details = groups.map(() => h("span", { class: "tl-dim" }));
+    const built = groups.map((group, k) => {
       const mine = group.gauges.map(() => gaugeView());
       views.push(...mine);
-      const detail = h("span", { class: "tl-dim" }, group.detail);
-      return h("div", { class: "tl-gauge-group" }, h("div", { class: "tl-gauge-title" }, `${group.title} `, detail), ...mine.map((view) => view.element));
+      const title = h("div", { class: "tl-gauge-title" }, `${group.title} `, details[k]!);
+      return h("div", { class: "tl-gauge-group" }, title, ...mine.map((view) => view.element));
     });
     element.replaceChildren(...built);
   };
 
   return {
     element,
-    update(system, history) {
-      const groups = gaugeGroups(system, scope);
+    update(system, history, leased = []) {
+      const groups = gaugeGroups(system, scope, leased);
       // A GPU can be lost or come back; then the panel is built anew, else only filled.
-      const now = groups.map((group) => `${group.title} ${group.detail} ${group.gauges.length}`).join("|");
+      const now = groups.map((group) => `${group.title} ${group.gauges.length}`).join("|");
       if (now !== shape) build(groups);
       shape = now;
       setAttribute(element, "data-groups", String(groups.length));
       const past = history.map((reading) => gaugeGroups(reading, scope));
       let k = 0;
-      groups.forEach((group) => {
+      groups.forEach((group, at) => {
+        setText(details[at]!, group.detail);
+        // A long one is cut off on the page.
+        setAttribute(details[at]!, "title", group.detail || null);
         group.gauges.forEach((gauge, i) => {
           const before = past.map((reading) => reading.find((g) => g.title === group.title)?.gauges[i]?.fraction ?? null);
           views[k]?.show(group.title, gauge, before);

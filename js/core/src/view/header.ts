@@ -2,8 +2,7 @@
 
 import { age } from "../data/format";
 import type { JobChannel } from "../wire/channel";
-import type { Job } from "../wire/protocol";
-import { cancelControl } from "./cancel";
+import { controls, type SendAction } from "./controls";
 import { h, setAttribute, setShown, setText } from "./dom";
 import { statusBadge } from "./status";
 
@@ -20,14 +19,14 @@ export interface Part {
   update(now_ms: number): void;
 }
 
-export function header(channel: JobChannel, cancel: () => Promise<Job>): Part {
+export function header(channel: JobChannel, send: SendAction): Part {
   const { store } = channel;
   const badge = statusBadge(true);
   const name = h("span", { class: "tl-name" });
   const id = h("code", {}, store.job.job_id);
   const live = h("span", { class: "tl-live" });
-  const button = cancelControl(store, cancel);
-  const element = h("header", {}, badge.element, name, id, h("span", { class: "tl-grow" }), live, button.element);
+  const { buttons, refusal, update } = controls(store, send);
+  const element = h("header", {}, badge.element, name, id, h("span", { class: "tl-grow" }), live, buttons, refusal);
   return {
     element,
     update() {
@@ -42,7 +41,7 @@ export function header(channel: JobChannel, cancel: () => Promise<Job>): Part {
       const old = channel.live === "reconnecting" ? ` · ${age(channel.silent_ms / 1000)} old` : "";
       setText(live, (LIVE_WORDS[channel.live] ?? "") + old);
       setShown(live, channel.live in LIVE_WORDS);
-      button.update();
+      update();
     },
   };
 }

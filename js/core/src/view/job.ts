@@ -1,8 +1,9 @@
 // The view of one job, the same in a notebook's cell and in a JupyterLab tab.
 
-import { cancelJob, type Server } from "../wire/server";
+import { askOfJob, getJob, ServerError, type Server } from "../wire/server";
 import { watchJob } from "../wire/shared";
-import { isEnded } from "../wire/protocol";
+import { isEnded, isReleased, type Job } from "../wire/protocol";
+import { alerts } from "./alerts";
 import { charts } from "./charts";
 import { h, setAttribute, setShown, setText } from "./dom";
 import { facts, progressBar } from "./facts";
@@ -10,7 +11,7 @@ import { gaugePanel } from "./gauges";
 import { header } from "./header";
 import { outcome } from "./outcome";
 import { painter } from "./painter";
-import { statusWord } from "./status";
+import { pauseText, statusWord } from "./status";
 import { colorsOf, onThemeChange } from "./theme";
 
 export interface JobViewOptions {
@@ -29,10 +30,21 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal }: Jo
   const { store } = channel;
   // The attribute keeps Jupyter's single-key shortcuts from acting on keys pressed on our buttons.
   const section = h("section", { class: "tl", tabindex: -1, "data-lm-suppress-shortcuts": "true" });
-  const head = header(channel, () => cancelJob(server, job_id));
+  const head = header(channel, async (action) => {
+    try {
+      const job = await askOfJob(server, job_id, action);
+      channel.revive();
+      return job;
+    } catch (error) {
+      // The job is not in the state that this page believes in, perhaps as somebody else resumed it.
+      if (error instanceof ServerError && error.status === 409) channel.revive();
+      throw error;
+    }
+  });
   const bar = progressBar(store);
   const row = facts(store);
-  const why = outcome(store);
+  const news = alerts(store);
+  const why = outcome(store, () => getJob(server, job_id));
   const color = colorsOf(section);
   const curves = charts(store, color, signal);
   const gauges = gaugePanel("job");
@@ -41,20 +53,20 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal }: Jo
   const trouble = h("p", { class: "tl-trouble" });
   // Only changes of state are spoken; numbers that change every second would never let a screen reader finish.
   const spoken = h("div", { class: "tl-sr", role: "status" });
-  const card = h("div", { class: "tl-card" }, head.element, bar.element, row.element, why.element, trouble, body, spoken);
+  const card = h("div", { class: "tl-card" }, head.element, bar.element, row.element, news.element, why.element, trouble, body, spoken);
   section.append(card);
   host.append(section);
 
-  let status: string | null | undefined;
+  let said = "";
   const draw = (): void => {
     const now = Date.now();
     const { job } = store;
     const ended = isEnded(job);
     const trouble_text = troubleText(channel.live);
-    for (const part of [head, bar, row, why]) part.update(now);
+    for (const part of [head, bar, row, news, why]) part.update(now);
     setText(trouble, trouble_text ?? "");
     setShown(trouble, trouble_text !== null);
-    gauges.update(store.system, store.history);
+    gauges.update(store.system, store.history, ended || isReleased(job) ? [] : (job.gpus ?? []));
     // A finished job has no claim on the machine; one seen ending keeps its last readings, so that nothing jumps.
     const gpus = store.system?.gpus?.length ?? 0;
     setAttribute(body, "data-gauges", ended && !store.system ? "none" : gpus > 1 ? "below" : "beside");
@@ -66,8 +78,10 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal }: Jo
     curves.update();
     setAttribute(section, "aria-label", `Training job ${job.name || job_id}`);
     setAttribute(section, "data-points", String(curves.points));
-    if (status !== undefined && status !== job.status) setText(spoken, `${job.name || job_id}: ${statusWord(job)}`);
-    if (job.status != null) status = job.status;
+    const state = stateText(job);
+    const words = said && state !== said ? [state, ...news.fresh()] : news.fresh();
+    if (words.length > 0) setText(spoken, `${job.name || job_id}: ${words.join(". ")}`);
+    said = state;
   };
 
   const paint = painter(section, draw, signal);
@@ -94,6 +108,11 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal }: Jo
   );
   request();
   draw();
+}
+
+/** A job's state as it is spoken. */
+function stateText(job: Job): string {
+  return job.status == null ? "" : (pauseText(job) ?? statusWord(job));
 }
 
 function troubleText(live: string): string | null {

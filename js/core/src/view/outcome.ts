@@ -1,4 +1,4 @@
-// How a job ended badly: the reason first, the traceback when asked for. A good end needs no words.
+// How a job ended badly: the reason first, traceback and output when asked for. A good end needs no words.
 
 import type { JobStore } from "../data/store";
 import { count } from "../data/format";
@@ -6,12 +6,41 @@ import type { Job } from "../wire/protocol";
 import { h, setAttribute, setShown, setText } from "./dom";
 import type { Part } from "./header";
 
-export function outcome(store: JobStore): Part {
+/** `detail` asks the server for all there is to say of the job: the output's last lines come with that alone. */
+export function outcome(store: JobStore, detail: () => Promise<Job>): Part {
   const what = h("p", { class: "tl-what" });
   const hint = h("p");
   const text = h("pre", { tabindex: 0, "aria-label": "Traceback" });
   const details = h("details", {}, h("summary", {}, "Traceback"), text);
-  const element = h("div", { class: "tl-why" }, what, hint, details);
+  const output = h("pre", { tabindex: 0, "aria-label": "Last lines of output" });
+  const lines = h("details", {}, h("summary", {}, "Last lines of output"), output);
+  const element = h("div", { class: "tl-why" }, what, hint, details, lines);
+
+  /** Which end the output was asked for: a job may be resumed and fail again. */
+  let asked = "";
+  const read = (): void => {
+    const { job } = store;
+    const end = `${job.attempt} ${job.ended_at}`;
+    if (!lines.open || asked === end) return;
+    asked = end;
+    if (job.exit?.output) {
+      setText(output, job.exit.output);
+      return;
+    }
+    setText(output, "…");
+    const answer = (said: string): void => {
+      if (asked === end) setText(output, said);
+    };
+    detail().then(
+      ({ output_tail }) => answer(output_tail || "It wrote nothing."),
+      () => {
+        answer("The output could not be read. Close this and open it again.");
+        asked = "";
+      },
+    );
+  };
+  lines.addEventListener("toggle", read);
+
   return {
     element,
     update() {
@@ -21,11 +50,12 @@ export function outcome(store: JobStore): Part {
       if (reason === null) return;
       setAttribute(element, "data-status", job.status ?? null);
       setText(what, reason);
-      const more = hintText(job);
-      setText(hint, more ?? "");
-      setShown(hint, more !== null);
+      setText(hint, job.hint ?? "");
+      setShown(hint, Boolean(job.hint));
       setText(text, job.traceback ?? "");
       setShown(details, Boolean(job.traceback));
+      setShown(lines, job.status !== "cancelled");
+      read();
     },
   };
 }
@@ -43,12 +73,4 @@ function reasonText(job: Job): string | null {
     default:
       return null;
   }
-}
-
-function hintText(job: Job): string | null {
-  if (job.hint) return job.hint;
-  const { exit } = job;
-  if (job.status === "cancelled" || !exit) return null;
-  if (exit.signal != null) return `Its process was ended by signal ${exit.signal}.`;
-  return exit.code ? `Its process left with exit code ${exit.code}.` : null;
 }

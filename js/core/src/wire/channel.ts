@@ -65,6 +65,11 @@ export class JobChannel {
     this.feed({ type: "start" });
   }
 
+  /** Connects again where the job's end had closed the connection; otherwise nothing happens. */
+  revive(): void {
+    this.feed({ type: "revive" });
+  }
+
   stop(): void {
     this.unwake?.();
     this.unwake = null;

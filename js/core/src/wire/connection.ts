@@ -20,6 +20,8 @@ export type ConnectionEvent =
   /** REST's answer to why a socket was refused: the browser itself only says 1006. */
   | { type: "answer"; reason: "exists" | "missing" | "forbidden" | "away" }
   | { type: "timer" }
+  /** A job that had ended goes on: it was resumed. */
+  | { type: "revive" }
   /** The network came back or the page is looked at again. */
   | { type: "wake"; silent_ms: number }
   | { type: "stop" };
@@ -49,8 +51,9 @@ type Step = readonly [ConnectionState, readonly ConnectionAction[]];
 export function advance(state: ConnectionState, event: ConnectionEvent, random: number): Step {
   const stay: Step = [state, []];
   if (event.type === "stop") return [{ ...state, phase: "stopped", live: "closed" }, [{ do: "drop" }]];
-  // Signed out is the one stop that can heal by itself: the user signs in elsewhere and comes back.
   if (state.phase === "stopped") {
+    if (event.type === "revive" && state.live === "ended") return open({ ...state, attempt: 0, met: false });
+    // Signed out is the one stop that can heal by itself: the user signs in elsewhere and comes back.
     return event.type === "wake" && state.live === "forbidden" ? open(state) : stay;
   }
   switch (event.type) {
@@ -71,6 +74,8 @@ export function advance(state: ConnectionState, event: ConnectionEvent, random: 
         return [{ ...state, phase: "stopped", live: event.reason }, []];
       }
       return retry(state, random);
+    case "revive":
+      return stay;
     case "timer":
       return state.phase === "waiting" ? open(state) : stay;
     case "wake":

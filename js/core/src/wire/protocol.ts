@@ -14,6 +14,17 @@ export type Status =
   | "cancelled"
   | "interrupted";
 
+/** What can be asked of a job; its `actions` name those that its state allows now. */
+export type Action = "pause" | "release" | "resume" | "cancel" | "delete";
+
+/** Something about a training that its user should know. */
+export interface Alert {
+  name: string;
+  message: string;
+  step?: number | null;
+  time?: string | null;
+}
+
 const ENDS: readonly string[] = ["completed", "failed", "cancelled", "interrupted"];
 
 /** What the server says of a job. Everything but the id may be unknown (null, or not there yet). */
@@ -24,6 +35,18 @@ export interface Job {
   status?: Status | null;
   /** What a running job is doing: "loading model", "training", "evaluating"… */
   phase?: string | null;
+  actions?: Action[] | null;
+  /** The pause in force while pausing or paused: "hold" keeps the GPU, "release" frees it. */
+  pause?: "hold" | "release" | null;
+  /** Its place in the queue, 1 for the next to start, and what it waits for, in words. */
+  queue?: { position: number; reason: string } | null;
+  /** From 1; a job that was resumed in a new process is at 2 or more. */
+  attempt?: number | null;
+  checkpoint_step?: number | null;
+  /** The latest ones, oldest first. */
+  alerts?: Alert[] | null;
+  /** The uuids of the GPUs that were leased to it. */
+  gpus?: string[] | null;
   /** Percent, 0–100. */
   progress?: number | null;
   current_epoch?: number | null;
@@ -45,7 +68,10 @@ export interface Job {
   error?: string | null;
   hint?: string | null;
   traceback?: string | null;
-  exit?: { code?: number | null; signal?: number | string | null } | null;
+  /** How its process ended; `output` is the last of what one wrote that never began its work. */
+  exit?: { code?: number | null; signal?: number | null; output?: string | null } | null;
+  /** The last lines of the output; only the answer about this one job has them. */
+  output_tail?: string | null;
 }
 
 export interface Gpu {
@@ -58,6 +84,8 @@ export interface Gpu {
   temperature_celsius?: number | null;
   power_watts?: number | null;
   power_limit_watts?: number | null;
+  /** Who uses it, in words: "job docs-sft", "python of alice (pid 1234)". */
+  used_by?: string | null;
 }
 
 export interface Host {
@@ -136,7 +164,7 @@ export function isEnded(job: { status?: string | null }): boolean {
   return ENDS.includes(job.status ?? "");
 }
 
-/** Whether a cancel request would mean anything to the server now. */
-export function isCancellable(job: { status?: string | null }): boolean {
-  return job.status != null && job.status !== "cancelling" && !isEnded(job);
+/** Paused with its work in a checkpoint: it holds no GPU and no process. */
+export function isReleased(job: { status?: string | null; pause?: string | null }): boolean {
+  return job.status === "paused" && job.pause === "release";
 }

@@ -1,6 +1,6 @@
 // The server as the front end sees it: requests and sockets under `trainlive/`, and the one found from a Jupyter page.
 
-import type { Job, System } from "./protocol";
+import type { Action, Job, System } from "./protocol";
 
 /** Whoever hosts the front end provides this: a page by its cookies, JupyterLab by its server settings. */
 export interface Server {
@@ -47,8 +47,18 @@ export async function listJobs(server: Server): Promise<Job[]> {
   return (await json<{ jobs: Job[] }>(await server.request("api/training/jobs"))).jobs;
 }
 
-export async function cancelJob(server: Server, job_id: string): Promise<Job> {
-  return json<Job>(await server.request(`${jobPath(job_id)}/cancel`, { method: "POST" }));
+const REQUESTS = {
+  pause: { path: "pause", body: { release: false } },
+  release: { path: "pause", body: { release: true } },
+  resume: { path: "resume", body: {} },
+  cancel: { path: "cancel", body: {} },
+};
+
+/** Asks for one of the actions; the job as it is then. Raises ServerError, 409 where its state does not allow it. */
+export async function askOfJob(server: Server, job_id: string, action: Exclude<Action, "delete">): Promise<Job> {
+  const { path, body } = REQUESTS[action];
+  const headers = { "Content-Type": "application/json" };
+  return json<Job>(await server.request(`${jobPath(job_id)}/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
 }
 
 export async function getSystem(server: Server): Promise<System> {

@@ -1,0 +1,116 @@
+// What can be asked of a job, as buttons: those that the server says its state allows. Stopping asks first, in place:
+// no dialog that covers the curves one is about to decide on.
+
+import { count } from "../data/format";
+import type { JobStore } from "../data/store";
+import { isEnded, isReleased, type Action, type Job } from "../wire/protocol";
+import { ServerError } from "../wire/server";
+import { h, setAttribute, setShown, setText } from "./dom";
+
+/** Asks the server for an action; the job as it is then. */
+export type SendAction = (action: Exclude<Action, "delete">) => Promise<Job>;
+
+export interface Controls {
+  buttons: HTMLElement;
+  /** Why the last request was refused. */
+  refusal: HTMLElement;
+  update(): void;
+}
+
+/** At most one request is under way; until its answer no button does anything. */
+export function controls(store: JobStore, send: SendAction): Controls {
+  const button = (label: string, style = "", title: string | null = null): HTMLButtonElement =>
+    h("button", { type: "button", class: `tl-button ${style}`.trim(), title }, label);
+  const hold = button("Hold", "", "Wait at the next step, and keep the GPU");
+  const resume = button("Resume");
+  const release = button("Free GPU", "", "Write a checkpoint, leave, and free the GPU");
+  const ask = button("Cancel…", "tl-quiet");
+  const yes = button("Stop it", "tl-danger");
+  const no = button("Keep going");
+  const question = "Stop this training?";
+  const prompt = h("span", { class: "tl-prompt", role: "group", "aria-label": question }, h("span", { class: "tl-question" }, question), yes, no);
+  const buttons = h("span", { class: "tl-controls" }, hold, resume, release, ask, prompt);
+  const refusal = h("p", { class: "tl-refused", role: "alert" });
+  let asking = false;
+  let under_way = false;
+  let refused_in = "";
+
+  const update = (): void => {
+    const { job } = store;
+    const actions = job.actions ?? [];
+    // Asking again would be no error, and change nothing.
+    const cancellable = actions.includes("cancel") && job.status !== "cancelling";
+    const focused = document.activeElement;
+    asking &&= cancellable;
+    setShown(hold, actions.includes("pause") && !asking);
+    setShown(resume, actions.includes("resume") && !asking);
+    setText(resume, resumeLabel(job));
+    setShown(release, actions.includes("release") && !asking);
+    setShown(ask, cancellable && !asking);
+    setShown(prompt, asking);
+    // Not `disabled`, which would drop the keyboard's focus to the top of the page.
+    for (const each of [hold, resume, release, ask]) setAttribute(each, "aria-disabled", under_way ? "true" : null);
+    // What was refused in another state is no news any more.
+    if (store.control() !== refused_in) setText(refusal, "");
+    setShown(refusal, refusal.textContent !== "");
+    // The focused button may just have vanished; leave the keyboard in the job, not at the top of the page.
+    if (focused && buttons.contains(focused) && focused.closest("[hidden]")) buttons.closest<HTMLElement>("section")?.focus();
+  };
+
+  const perform: (action: Parameters<SendAction>[0]) => void = (action) => {
+    if (under_way) return;
+    under_way = true;
+    asking = false;
+    setText(refusal, "");
+    const take = store.awaitAnswer();
+    update();
+    send(action)
+      .then(take, (error: unknown) => {
+        refused_in = store.control();
+        setText(refusal, reasonText(error));
+      })
+      .finally(() => {
+        under_way = false;
+        update();
+      });
+  };
+  hold.addEventListener("click", () => perform("pause"));
+  release.addEventListener("click", () => perform("release"));
+  resume.addEventListener("click", () => perform("resume"));
+  yes.addEventListener("click", () => perform("cancel"));
+
+  ask.addEventListener("click", () => {
+    if (under_way) return;
+    setText(refusal, "");
+    asking = true;
+    update();
+    // The safe answer has the focus: Enter pressed twice by habit stops nothing.
+    no.focus();
+  });
+  const dismiss = (): void => {
+    asking = false;
+    setShown(ask, true);
+    ask.focus();
+    update();
+  };
+  no.addEventListener("click", dismiss);
+  prompt.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    dismiss();
+  });
+  update();
+  return { buttons, refusal, update };
+}
+
+/** Where a new process would take up the work; one that is only held goes on as if nothing had been. */
+function resumeLabel(job: Job): string {
+  const anew = isEnded(job) || isReleased(job);
+  return anew && job.checkpoint_step != null ? `Resume from step ${count(job.checkpoint_step)}` : "Resume";
+}
+
+function reasonText(error: unknown): string {
+  if (!(error instanceof ServerError)) return "The server could not be reached. Try again.";
+  if (error.status === 403) return "You may watch this job, but not change it.";
+  return error.message;
+}
