@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jupyter_trainlive.protocol.journal import JournalReader
 from jupyter_trainlive.protocol.messages import job_view, message
-from jupyter_trainlive.protocol.moves import MOVES, Action, allowed, refusal
+from jupyter_trainlive.protocol.moves import MOVES, Action, refusal
 from jupyter_trainlive.protocol.saved import restored, saved
 from jupyter_trainlive.protocol.states import Job, Journal, Status, fold
 from jupyter_trainlive.protocol.values import dumps
