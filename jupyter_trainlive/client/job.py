@@ -37,7 +37,8 @@ class Job:
             info = self.info()
             progress = "" if info["progress"] is None else f", {info['progress']:.0f} %"
             loss = "" if info["loss"] is None else f", loss {info['loss']:.4g}"
-            return f"<Job {self.job_id} {self.name!r}: {info['status']}{progress}{loss}>"
+            waits = "" if info["queue"] is None else f", {info['queue']['reason']}"
+            return f"<Job {self.job_id} {self.name!r}: {info['status']}{progress}{loss}{waits}>"
         except Exception as error:  # noqa: BLE001 - a representation never fails
             return f"<Job {self.job_id} {self.name!r}: {error}>"
 

@@ -28,10 +28,8 @@ class Graces:
 
 async def escalate(tracker: Tracker, graces: Graces) -> None:
     """See a job to its end, with no more force than needed; every step taken is noted in its journal."""
-    training = tracker.job.now.training
-    # Who is held looks for the flag all the time.
-    heeds = training.segments > 0 or training.held is not None
-    flag = graces.flag if heeds else min(graces.flag, _NO_TRAINER_SECONDS)
+    heeded = tracker.job.now.training.segments > 0
+    flag = graces.flag if heeded else min(graces.flag, _NO_TRAINER_SECONDS)
     if await tracker.until(_gone, flag):
         return
     if tracker.job.now.process.pid is None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..protocol.checkpoints import is_complete
-from ..protocol.jobdir import JobDir
 from ..protocol.moves import Action, refusal
 from ..protocol.values import number
 from .errors import InvalidRequest
@@ -54,7 +53,7 @@ class Housekeeping:
 
     async def delete(self, tracker: Tracker) -> None:
         """Delete a job with all its files."""
-        await self._remove(tracker.job_dir, None)
+        await self._remove(tracker, None)
 
     async def clean(self, request: object) -> dict[str, Any]:
         """Apply the limits of a request, or those configured; with "dry_run" only say what would go.
@@ -108,7 +107,7 @@ class Housekeeping:
                 if not tracker.job.status.ended or not self._registry.knows(tracker):
                     continue
                 try:
-                    await self._remove(tracker.job_dir, removal.path)
+                    await self._remove(tracker, removal.path)
                     done.append(removal)
                 except OSError as error:
                     refused.append(error)
@@ -116,12 +115,19 @@ class Housekeeping:
             raise refused[0]
         return done
 
-    async def _remove(self, job_dir: JobDir, path: str | None) -> None:
-        if path is None:
-            # Before it goes, so that nobody takes it for removed by hand.
-            self._registry.forget(job_dir.job_id)
-            await self._forget(job_dir.job_id)
-        await asyncio.to_thread(remove, job_dir, path)
+    async def _remove(self, tracker: Tracker, path: str | None) -> None:
+        if path is not None:
+            await asyncio.to_thread(remove, tracker.job_dir, path)
+            return
+        # Before it goes, so that nobody takes it for removed by hand.
+        self._registry.forget(tracker)
+        try:
+            await asyncio.to_thread(remove, tracker.job_dir, None)
+        except OSError:
+            if await asyncio.to_thread(tracker.job_dir.path.is_dir):
+                self._registry.keep(tracker)
+            raise
+        await self._forget(tracker.job_dir.job_id)
 
 
 def _kept(tracker: Tracker) -> Kept:

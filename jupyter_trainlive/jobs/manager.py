@@ -255,6 +255,10 @@ class JobManager(LoggingConfigurable):
         async with self._deciding(job_id, Action.RELEASE if release else Action.PAUSE) as tracker:
             await tracker.note("pause_requested", release=release, request=tracker.job.server.pause_request + 1)
             await self._tell(tracker)
+            if not tracker.job.running:
+                await self._supervisor.write_progress(tracker)
+        tracker.put(None)
+        self._scheduler.wake()
         return tracker.job
 
     async def resume(self, job_id: str, *, by: str = "user") -> Job:
@@ -267,10 +271,10 @@ class JobManager(LoggingConfigurable):
             await tracker.note("resume_requested", by=by)
             if again:
                 await tracker.note("queued", attempt=tracker.job.attempt + 1)
-                await self._supervisor.write_progress(tracker)
                 self._follower.follow(tracker, self._registry)
-            else:
-                await self._tell(tracker)
+            await self._tell(tracker)
+            if not tracker.job.running:
+                await self._supervisor.write_progress(tracker)
         self._scheduler.wake()
         return tracker.job
 

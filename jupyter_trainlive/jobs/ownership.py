@@ -12,6 +12,8 @@ from pathlib import Path
 
 _NAME = ".owner"
 _SHOWN = 200
+#: A file system that knows no locks: nobody can tell there whether another server is at it.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,11 @@ class Ownership:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(file)
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                return False
-            raise
+            if error.errno not in _NO_LOCKS:
+                os.close(file)
+                if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                    return False
+                raise
         self._file = file
         # Only words for people: a disk too full for them does not matter.
         with contextlib.suppress(OSError):

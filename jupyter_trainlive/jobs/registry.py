@@ -33,6 +33,7 @@ class Registry:
         self._adopt = adopt
         self._finding: dict[str, asyncio.Task[None]] = {}
         self._unreadable: set[str] = set()
+        self._deleted: set[str] = set()
 
     async def get(self, job_id: str) -> Tracker:
         """The tracker of one job; raises UnknownJob."""
@@ -64,9 +65,15 @@ class Registry:
                 self._say_that_it_is_gone(tracker)
         await asyncio.gather(*(self._find(name) for name in names - known if is_job_id(name)))
 
-    def forget(self, job_id: str) -> None:
-        """Know a job no longer; its directory is being deleted."""
-        self.trackers.pop(job_id, None)
+    def forget(self, tracker: Tracker) -> None:
+        """Know a job no longer, though its directory is still there: it is being deleted."""
+        self._deleted.add(tracker.job_dir.job_id)
+        self.trackers.pop(tracker.job_dir.job_id, None)
+
+    def keep(self, tracker: Tracker) -> None:
+        """Know a job again that could not be deleted."""
+        self._deleted.discard(tracker.job_dir.job_id)
+        self.trackers[tracker.job_dir.job_id] = tracker
 
     def _say_that_it_is_gone(self, tracker: Tracker) -> None:
         job = tracker.job
@@ -86,7 +93,7 @@ class Registry:
 
     async def _read(self, job_id: str) -> None:
         job_dir = JobDir(self.jobs_dir / job_id)
-        if job_id in self.trackers or not await asyncio.to_thread(job_dir.path.is_dir):
+        if job_id in self.trackers or job_id in self._deleted or not await asyncio.to_thread(job_dir.path.is_dir):
             return
         try:
             tracker = await asyncio.to_thread(self._load, job_dir)
@@ -97,6 +104,8 @@ class Registry:
             if not young and job_id not in self._unreadable:
                 self._unreadable.add(job_id)
                 self._log.warning("The job in %s can't be read and is left alone: %s", job_dir.path, error)
+            return
+        if job_id in self._deleted:
             return
         self.trackers[job_id] = tracker
         await self._adopt(tracker)

@@ -18,8 +18,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from ..protocol.control import Desired
 from ..protocol.jobdir import JobDir
 from . import cell
+from .control import NO_RELEASE
 from .errors import End, end_of
 from .owner import claim, job_dir_of_this_process
 from .recorder import Recorder, current, warn
@@ -76,7 +78,9 @@ def _work(job_dir: JobDir, recorder: Recorder) -> asyncio.Task[BaseException | N
         finetune.run(spec.get("parameters"), job_dir, recorder)
         return None
     if kind == "code":
-        return cell.run(_text(spec, "code"))
+        code = _text(spec, "code")
+        # One that was paused while it started does not begin.
+        return None if recorder.gate.ask(None, no_release=NO_RELEASE) is Desired.CANCELLED else cell.run(code)
     raise ValueError(f"this version of jupyter_trainlive can't run jobs of kind {kind!r}")
 
 

@@ -10,6 +10,11 @@ from ..protocol.jobdir import JobDir
 
 #: How often a held training looks whether it may go on.
 POLL_SECONDS = 0.02
+#: Why work that is not a recipe's is not released.
+NO_RELEASE = (
+    "This job runs code of its own, which can't go on from a checkpoint in another process; hold it instead, or "
+    "cancel it."
+)
 
 
 class Cancelled(Exception):
@@ -64,10 +69,11 @@ class Gate:
 
     def hold(self, step: int | None, *, no_release: str) -> None:
         """Return only when the job isn't held (any more): for who can be held, but not told to stop or leave."""
-        self._wait(step, no_release)
-        if self._held is not None:
-            # Cancelled, which takes an interrupt here; until that comes the work goes on.
-            self._resume(step)
+        wish = self._wait(step, no_release)
+        while self._held is not None and wish.desired is Desired.CANCELLED:
+            # An interrupt is on its way; until it comes not one more step is done.
+            time.sleep(POLL_SECONDS)
+            wish = self._wait(step, no_release)
 
     def decline(self, reason: str) -> None:
         """Refuse a pause of any kind, if one is wished: `reason` says why it can't be."""

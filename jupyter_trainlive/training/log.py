@@ -6,14 +6,11 @@ import os
 import threading
 from collections.abc import Mapping
 
+from .control import NO_RELEASE
 from .owner import job_dir_of_this_process
 from .recorder import Recorder, current, warn
 from .watch import NonFiniteLoss
 
-_NO_RELEASE = (
-    "This job runs code of its own, which can't go on from a checkpoint in another process; hold it instead, or "
-    "cancel it."
-)
 _TOGETHER = "Several processes train together, and would not wait for each other; this job can't be paused."
 
 _told = False
@@ -62,7 +59,7 @@ def _between_steps(recorder: Recorder) -> None:
     if os.environ.get("WORLD_SIZE", "1") != "1":
         recorder.gate.decline(_TOGETHER)
     else:
-        recorder.gate.hold(recorder.step, no_release=_NO_RELEASE)
+        recorder.gate.hold(recorder.step, no_release=NO_RELEASE)
 
 
 def say_that_nothing_is_recorded() -> None:

@@ -19,16 +19,13 @@ from transformers.trainer_callback import TrainerState as State
 from transformers.training_args import TrainingArguments as Args
 
 from ..protocol.control import Desired
+from .control import NO_RELEASE
 from .log import say_that_nothing_is_recorded
 from .owner import job_dir_of_this_process
 from .recorder import Recorder, current, warn
 
 #: Faster steps than this share one record of their mean time.
 STEP_INTERVAL_SECONDS = 0.25
-_NO_RELEASE = (
-    "Only the fine-tune can go on from its checkpoint in another process, and this trainer belongs to code of your "
-    "own; hold the job instead, or cancel it."
-)
 _TOGETHER = "Several processes train together, and would not stop at the same step; this job can't be paused."
 
 Logs = dict[str, Any] | None
@@ -181,7 +178,7 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
             recorder.gate.decline(_TOGETHER)
             return Desired.RUNNING
         began = time.perf_counter()
-        wanted = recorder.gate.ask(state.global_step, no_release=None if self.can_be_released else _NO_RELEASE)
+        wanted = recorder.gate.ask(state.global_step, no_release=None if self.can_be_released else NO_RELEASE)
         # The time it was held is no step's.
         self._mark += time.perf_counter() - began
         if wanted is Desired.CANCELLED:

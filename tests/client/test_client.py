@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import jupyter_trainlive as trainlive
-from jupyter_trainlive.client import Job, NoServerError, RequestError, jobs
-from jupyter_trainlive.protocol.access import access_file
+from jupyter_trainlive.client import Job, NoServerError, RequestError, connection, jobs
+from jupyter_trainlive.protocol.access import access_file, read_access
 
 from ..real_server import RealServer, serve
 
@@ -59,6 +59,50 @@ def test_a_job_is_cancelled_and_waiting_has_an_end(client: RealServer) -> None:
     with pytest.raises(RequestError, match="nothing to cancel") as refused:
         job.cancel()
     assert (refused.value.status, refused.value.field) == (409, None)
+
+
+LOOP = """
+import time, jupyter_trainlive as t
+for step in range(1, 300):
+    t.log({"loss": 1 / step}, step=step)
+    time.sleep(0.02)
+"""
+
+
+def test_a_job_is_held_resumed_and_deleted(client: RealServer) -> None:
+    job = trainlive.launch(code=LOOP, priority=1, gpus=0)
+    client.until(job.job_id, lambda job: (job["current_step"] or 0) > 2)
+    job.pause()
+    client.wait(job.job_id, "paused")
+    assert "paused" in repr(job)
+    with pytest.raises(RequestError, match="paused already"):
+        job.pause()
+    with pytest.raises(RequestError, match="kind code has no checkpoint"):
+        job.pause(release=True)
+    with pytest.raises(RequestError, match="cancel it before"):
+        job.delete()
+    job.resume()
+    job.cancel()
+    directory = job.directory
+    job.wait(60).delete()
+    assert not directory.exists()
+    with pytest.raises(RequestError) as refused:
+        trainlive.get(job.job_id)
+    assert refused.value.status == 404
+
+
+def test_what_changes_a_job_is_asked_of_the_server_that_owns_it(client: RealServer) -> None:
+    """As with a second JupyterLab of the same person: both have the same folder of jobs by default."""
+    with serve(client.home) as second:
+        connection.use(read_access(access_file(second.home / "runtime", second.process.pid)))
+        job = trainlive.launch(code=LOOP, name="through the other one")
+        assert connection.current().access.pid == second.process.pid
+        client.wait(job.job_id, "running")
+        assert job.status in ("starting", "running"), "the second one shows it"
+        job.cancel()
+        assert job.wait(60).status == "cancelled"
+        job.delete()
+    assert f"belong to the server at {client.url}" in client.log
 
 
 def test_a_job_runs_in_the_folder_it_was_launched_from(

@@ -274,6 +274,27 @@ def test_the_pid_is_used_again_by_a_stranger(place: Place, table: Table) -> None
     conclude(table, place, job_id, fault, "interrupted; the stranger is left alone", ONE_HALF)
 
 
+def test_the_machine_is_restarted(place: Place, table: Table) -> None:
+    job_id = place.submit_half()
+    place.kill()
+    place.kill_processes(job_id, "shim", "kernel")
+    # What a restart leaves: no process, another boot, and perhaps others under the same pids and start times.
+    stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        journal = place.job_dir(job_id).process_journal
+        spawned = json.loads(journal.read_text())
+        same = {"pid": stranger.pid, "start_time": start_time(stranger.pid), "boot_id": "of-the-time-before"}
+        journal.write_text(json.dumps({**spawned, **same}) + "\n")
+        place.start()
+        job = ended(place, job_id, "interrupted")
+        assert job["error"] == "The machine was restarted while the job ran."
+        assert psutil.Process(stranger.pid).status() == psutil.STATUS_SLEEPING, "it has nothing to do with us"
+    finally:
+        stranger.kill()
+        stranger.wait()
+    conclude(table, place, job_id, "restart of the machine", "interrupted, the restart named", ONE_HALF)
+
+
 def test_a_jobs_directory_is_removed_while_it_runs(place: Place) -> None:
     job_id = place.submit_half()
     kept = place.up.submit("pass", name="kept")

@@ -185,7 +185,9 @@ async def test_a_journal_that_cannot_be_read_for_a_while_loses_nothing(
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], capture_output=True
+    ).returncode:
         pytest.skip("this user may not mount a small disk")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -127,9 +127,9 @@ for step in range(1, 40):
     trainlive.log({"loss": 1 / step}, step=step)
     time.sleep(0.02)
 current().phase("evaluating")
-time.sleep(3)
+time.sleep(2.2)
 current().phase("saving")
-time.sleep(3)
+time.sleep(2.2)
 """
 
 

@@ -135,14 +135,14 @@ for step in range(1, 400):
 """
 
 
-def test_a_held_job_is_cancelled_at_once_by_the_flag(server: RealServer) -> None:
+def test_a_held_loop_is_cancelled_where_it_is_held(server: RealServer) -> None:
     job_id = server.submit(LOOP)
     at_step(server, job_id, 5)
     ask(server, job_id, "pause")
-    server.wait(job_id, "paused")
+    step = server.wait(job_id, "paused")["current_step"]
     ask(server, job_id, "cancel")
     ended = server.wait(job_id)
-    assert ended["status"] == "cancelled"
+    assert (ended["status"], ended["cancelled_by"], ended["current_step"]) == ("cancelled", "interrupt", step)
 
 
 def test_a_loop_of_ones_own_is_held_where_it_logs_and_cannot_be_freed(server: RealServer) -> None:
@@ -159,6 +159,17 @@ def test_a_loop_of_ones_own_is_held_where_it_logs_and_cannot_be_freed(server: Re
     assert (ended["status"], ended["current_step"]) == ("completed", 399)
     (series,) = ended["series"]
     assert series["count"] == 399, "none lost, none twice"
+
+
+def test_a_job_that_is_paused_while_it_starts_does_not_begin_its_work(server: RealServer) -> None:
+    job_id = server.submit("print('began', flush=True)")
+    server.until(job_id, lambda job: job["status"] != "queued")
+    ask(server, job_id, "pause")
+    server.wait(job_id, "paused")
+    assert server.job(job_id)["output_tail"] == ""
+    ask(server, job_id, "resume")
+    job = server.wait(job_id, "completed")
+    assert job["output_tail"] == "began"
 
 
 @pytest.mark.parametrize("body", [{"release": "yes"}, {"release": None}, [], 3])
@@ -223,27 +234,29 @@ def test_a_server_that_cancels_at_its_stop_leaves_no_job_running(tmp_path: Path)
         assert next_server.job(job_id)["status"] == "cancelled"
 
 
-def test_an_interrupted_job_goes_on_from_its_last_checkpoint(server: RealServer, material: dict[str, Any]) -> None:
-    job_id = execute(server, {**material, "save_strategy": "steps", "save_steps": 5})
-    server.until(job_id, lambda job: (job["checkpoint_step"] or 0) >= 5, 120)
-    spawned = journal(server, job_id, "process")[-1]
-    for pid in (spawned["shim_pid"], spawned["pid"]):
-        os.kill(pid, signal.SIGKILL)
-    interrupted = server.wait(job_id, "interrupted")
-    assert f"goes on from its checkpoint of step {interrupted['checkpoint_step']}" in interrupted["hint"]
-    ask(server, job_id, "resume")
-    ended = server.wait(job_id, "completed", timeout=120)
-    assert (ended["attempt"], ended["current_step"]) == (2, STEPS)
+def test_an_interrupted_job_goes_on_from_its_last_checkpoint_so_often_by_itself(
+    tmp_path: Path, material: dict[str, Any]
+) -> None:
+    def kill(attempt: int, at: int) -> None:
+        server.until(job_id, lambda job: job["attempt"] == attempt and (job["checkpoint_step"] or 0) >= at, 60)
+        spawned = journal(server, job_id, "process")[-1]
+        for pid in (spawned["shim_pid"], spawned["pid"]):
+            os.kill(pid, signal.SIGKILL)
 
-
-def test_an_interrupted_job_is_resumed_by_itself_so_often_and_no_more(tmp_path: Path, material: dict[str, Any]) -> None:
     with serve(tmp_path, config={"JobManager": {"auto_resume": 1}}) as server:
-        job_id = execute(server, {**material, "max_steps": 100_000, "eval_steps": None, "eval_split": 0})
-        for attempt in (1, 2):
-            server.until(job_id, lambda job, n=attempt: job["status"] == "running" and job["attempt"] == n, 60)  # type: ignore[misc]
-            spawned = journal(server, job_id, "process")[-1]
-            for pid in (spawned["shim_pid"], spawned["pid"]):
-                os.kill(pid, signal.SIGKILL)
+        own = {"max_steps": 200, "save_strategy": "steps", "save_steps": 3, "eval_steps": None, "eval_split": 0}
+        job_id = execute(server, {**material, **own})
+        kill(1, at=3)
+        kill(2, at=9)
         job = server.until(job_id, lambda job: job["status"] == "interrupted" and job["attempt"] == 2)
+        assert f"goes on from its checkpoint of step {job['checkpoint_step']}" in job["hint"]
         time.sleep(1.5)
-        assert server.job(job_id)["status"] == job["status"]
+        assert server.job(job_id)["status"] == "interrupted", "once by itself, and no more"
+        ask(server, job_id, "resume")
+        ended = server.wait(job_id, "completed", timeout=120)
+        assert (ended["attempt"], ended["current_step"]) == (3, 200)
+        # Steps behind the last checkpoint are done once more, with the same numbers.
+        done = losses(server, job_id)
+        names = {(name, step) for name, step, _ in done}
+        assert names == {(name, str(step)) for name in ("loss", "grad_norm") for step in range(1, 201)}
+        assert len(set(done)) == len(names) < len(done)

@@ -249,32 +249,6 @@ def test_a_cancelled_fine_tune_leaves_no_model(kernel: Kernel, model: Path, data
     assert list(kernel.job.dir.artifacts.iterdir()) == []
 
 
-def test_a_released_fine_tune_leaves_and_another_process_completes_it(
-    kernel: Kernel, model: Path, data: Callable[..., Path]
-) -> None:
-    job = kernel.job
-    parameters = {"model_name": str(model), "dataset_path": str(data()), "max_steps": 60, "max_length": 16}
-    spec = {"kind": "finetune", "parameters": parameters}
-    kernel.start(**spec)
-    kernel.until("segment")
-    job.wish(Desired.RELEASED, 1)
-    assert kernel.wait() == 0
-    assert job.end()["status"] == "released", kernel.log
-    released = job.series("loss")
-    assert 0 < len(released) < 60
-    assert list(job.dir.artifacts.iterdir()) == []
-    job.wish(Desired.RUNNING, 1)
-    again = Kernel(job, attempt=2)
-    try:
-        assert again.start(**spec).wait() == 0
-    finally:
-        again.stop()
-    assert [record["status"] for record in job.records("end")] == ["released", "completed"], kernel.log
-    assert [record["attempt"] for record in job.records("start")] == [1, 2]
-    assert [step for step, _ in job.series("loss")] == list(range(1, 61))
-    assert f"Goes on from the checkpoint of step {released[-1][0]}" in kernel.log
-
-
 def test_an_interrupt_ends_a_held_job_as_cancelled(kernel: Kernel) -> None:
     kernel.job.wish(Desired.PAUSED, 1)
     kernel.start(kind="code", code="import jupyter_trainlive as t\nwhile True: t.log({'loss': 1})")

@@ -18,7 +18,15 @@ class HelloHandler(ApiBase):
 
     @allowed("read")
     async def get(self) -> None:
-        self.answer({"name": "jupyter_trainlive", "version": __version__, "kinds": KINDS, "subprotocols": [v1.NAME]})
+        self.answer(
+            {
+                "name": "jupyter_trainlive",
+                "version": __version__,
+                "kinds": KINDS,
+                "subprotocols": [v1.NAME],
+                "owns_jobs": self.services.manager.owns,
+            }
+        )
 
 
 class SystemHandler(ApiBase):
