@@ -12,6 +12,8 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from jupyter_trainlive.training.example import example
+
 from ..real_server import TOKEN, RealServer, serve
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -33,9 +35,10 @@ def jp_server_cleanup() -> None:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
-    """JupyterLab with the quickstart in its root folder."""
+    """JupyterLab with the quickstart in its root folder, and a model and data to fine-tune in `example`."""
     with serve_lab(tmp_path_factory.mktemp("lab")) as running:
         shutil.copy(REPOSITORY / "notebooks" / "quickstart.ipynb", running.home / "root")
+        example(running.home / "root" / "example")
         yield running
 
 

@@ -17,10 +17,9 @@ from .conftest import log_in, open_notebook, run_all, serve_lab, shoot, theme, w
 STEPS = 160
 #: Quick steps, but more of them than go by while somebody looks for a button.
 LAUNCH = f"""import jupyter_trainlive as trainlive
-model, data = trainlive.example()
 job = trainlive.finetune(
-    model, data, name="docs-sft", max_steps={STEPS}, per_device_train_batch_size=4, max_length=64,
-    learning_rate=3e-3, warmup_steps=20, eval_split=0.1, eval_steps=40, save_steps=20,
+    "example/model", "example/text.jsonl", name="docs-sft", max_steps={STEPS}, per_device_train_batch_size=4,
+    max_length=64, learning_rate=3e-3, warmup_steps=20, eval_split=0.1, eval_steps=40, save_steps=20,
 )
 job"""
 

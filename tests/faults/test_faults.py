@@ -1,6 +1,6 @@
 """Faults against a real server process, shim and kernel: what was logged is shown, every step once.
 
-Each adds its row to the table in CONTRIBUTING.md; `test_table.py`, which runs behind, holds the two together.
+Each adds its row to the table in CONTRIBUTING.md; the last test holds the two together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jupyter_trainlive.kernels.processes import start_time
 from jupyter_trainlive.protocol.journal import JournalReader
 
 from .harness import HALF, STEPS, Count, Place, code, count, until
-from .table import Table
+from .table import Table, write, written
 
 ALL = Count(STEPS, STEPS, 0)
 ONE_HALF = Count(HALF, HALF, 0)
@@ -308,3 +308,12 @@ def test_a_jobs_directory_is_removed_while_it_runs(place: Place) -> None:
     assert f"(pid {pid})" in place.up.log
     os.killpg(pid, signal.SIGKILL)
     assert place.up.wait(place.up.submit("pass"))["status"] == "completed", "the server goes on"
+
+
+def test_contributing_has_the_table_that_this_suite_writes(table: Table, request: pytest.FixtureRequest) -> None:
+    if not table.rows:
+        pytest.skip("the faults did not run")
+    if request.config.getoption("--write-faults"):
+        write(table)
+    missing = [row for row in table.rows if row not in written()]
+    assert not missing, "run `make test ARGS='tests/faults --write-faults'` and look at what changed"
