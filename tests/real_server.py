@@ -17,7 +17,9 @@ from typing import Any
 import httpx
 
 TOKEN = "a token for tests"
-ENABLED = {"ServerApp": {"jpserver_extensions": {"jupyter_trainlive": True}}}
+#: Without JupyterLab a server has nothing but ours to load.
+ENABLED = {"jupyter_trainlive": True}
+_OF_THE_LAB = dict.fromkeys(("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim"), False)
 
 
 @dataclass
@@ -89,7 +91,7 @@ def serve(
     """
     home.mkdir(parents=True, exist_ok=True)
     (home / "config").mkdir(exist_ok=True)
-    (home / "config" / "jupyter_server_config.json").write_text(json.dumps({**ENABLED, **(config or {})}))
+    (home / "config" / "jupyter_server_config.json").write_text(json.dumps({**_enabled(module), **(config or {})}))
     root = home / "root"
     root.mkdir(exist_ok=True)
     environment = {
@@ -119,6 +121,11 @@ def serve(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _enabled(module: str) -> dict[str, Any]:
+    extensions = ENABLED if module == "jupyterlab" else {**ENABLED, **_OF_THE_LAB}
+    return {"ServerApp": {"jpserver_extensions": extensions}}
 
 
 def _url(process: subprocess.Popen[bytes], home: Path) -> str:

@@ -139,7 +139,7 @@ class V1Session:
         self._live = False
         self._missed_state = False
         self._catching_up: asyncio.Task[None] | None = None
-        self._unsubscribed = asyncio.get_running_loop().call_later(_SUBSCRIBE_SECONDS, self._go_live)
+        self._unsubscribed = asyncio.get_running_loop().call_later(_SUBSCRIBE_SECONDS, self._do_without_points)
 
     def send(self, text: str) -> bool:
         return self._socket.send(text)
@@ -193,11 +193,21 @@ class V1Session:
             self._stream.connections.disconnect(self._stream.tracker.job_dir.job_id, self)
             self.end(frame)
 
+    def _do_without_points(self) -> None:
+        if self._has_state():
+            self._go_live()
+        else:
+            self._fall_behind()
+
     def _go_live(self) -> None:
         self._live = True
+        self.end_if_done()
+
+    def _has_state(self) -> bool:
+        """Whether the client knows all of the job, which it is told now if it missed a change."""
         if self._missed_state:
             self._missed_state = not self.send(self._stream.whole_state())
-        self.end_if_done()
+        return not self._missed_state
 
     def _fall_behind(self) -> None:
         self._live = False
@@ -220,7 +230,7 @@ class V1Session:
                 self._seq = new[-1]["seq"]
             if points and not self.send(dumps({"type": "points", "seq": self._seq, "series": points})):
                 return
-            if not records or reader.seq >= upto:
+            if (not records or reader.seq >= upto) and self._has_state():
                 self._go_live()
                 return
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +37,11 @@ class Server:
                 self._job.wish(desired, request)
 
         self._threads.append(threading.Thread(target=follow))
+        self._threads[-1].start()
+
+    def interrupt_later(self) -> None:
+        """As the server does some time after it wished the end; the work is to wait for that."""
+        self._threads.append(threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)))
         self._threads[-1].start()
 
     def join(self) -> None:
@@ -145,18 +152,25 @@ def test_a_loop_without_a_trainer_is_held_where_it_logs(in_job: Job, server: Ser
     assert kinds.index("metrics") < kinds.index("held"), "what was logged is there before it waits"
 
 
-def test_a_loop_without_a_trainer_goes_on_when_cancelled_or_released(in_job: Job, server: Server) -> None:
+def test_a_held_loop_without_a_trainer_does_no_step_more_when_cancelled(in_job: Job, server: Server) -> None:
+    """Nothing tells it to stop but an interrupt, and that is on its way."""
     from jupyter_trainlive.training.recorder import current
 
     in_job.wish(PAUSED, 1)
     server.once_held((CANCELLED, 1))
-    log({"loss": 1.0})
+    server.interrupt_later()
+    with pytest.raises(KeyboardInterrupt):
+        log({"loss": 1.0})
     recorder = current()
     assert recorder is not None
     assert not recorder.gate.heeded, "log stops nobody, so nobody was told to stop"
+    assert answers(in_job) == [("held", 1, 1)]
+
+
+def test_a_loop_without_a_trainer_goes_on_when_it_is_to_be_released(in_job: Job) -> None:
     in_job.wish(RELEASED, 2)
     log({"loss": 1.0})
-    assert answers(in_job) == [("held", 1, 1), ("resumed", 1), ("pause_refused", 2)]
+    assert answers(in_job) == [("pause_refused", 2)]
     assert "hold it instead" in in_job.records("pause_refused")[0]["error"]
 
 

@@ -204,7 +204,7 @@ def test_a_trainer_in_code_of_ones_own_can_not_be_released(in_job: Job, trainer:
     (segment,), (refused,) = in_job.records("segment"), in_job.records("pause_refused")
     assert segment["checkpoints"] is False
     assert refused["request"] == 4
-    assert "hold the job instead" in refused["error"]
+    assert "hold it instead" in refused["error"]
 
 
 def test_several_processes_that_train_together_are_neither_held_nor_released(

@@ -1,0 +1,68 @@
+"""A session of trainlive.v1 on its own: what a client that lags is told, and in which order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from jupyter_trainlive.jobs.tracker import load
+from jupyter_trainlive.protocol.jobdir import JobDir
+from jupyter_trainlive.protocol.journal import append_shared
+from jupyter_trainlive.server.v1 import V1Session, V1Stream
+
+
+class SlowSocket:
+    """Takes one frame at a time, and the next once that was read."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.ended = asyncio.Event()
+        self._full = False
+
+    def send(self, text: str) -> bool:
+        if self._full:
+            return False
+        self._full = True
+        self.frames.append(json.loads(text))
+        return True
+
+    def end(self, text: str) -> None:
+        self.frames.append(json.loads(text))
+        self.ended.set()
+
+    async def drained(self) -> bool:
+        await asyncio.sleep(0)
+        self._full = False
+        return True
+
+
+async def test_a_client_that_lags_is_told_the_last_state_before_the_end(tmp_path: Path) -> None:
+    job_dir = JobDir(tmp_path / "job_000000000000")
+    job_dir.create()
+    append_shared(job_dir.training_journal, "start")
+    tracker = load(job_dir, {"kind": "code", "name": "x"})
+    await tracker.catch_up()
+    stream, socket = V1Stream(tracker), SlowSocket()
+    session = V1Session(socket, stream)
+    stream.connect(session)
+    session.receive(json.dumps({"type": "subscribe", "since": 0}))
+    await asyncio.sleep(0.2)
+
+    append_shared(job_dir.training_journal, "metrics", step=1, values={"loss": 1.0})
+    append_shared(job_dir.training_journal, "end", status="completed")
+    append_shared(job_dir.process_journal, "exited", code=0, signal=None)
+    # It has not read this one yet when the rest comes, so points and state are left out, and made up for later.
+    stream.gauges('{"type": "gauges"}')
+    await tracker.catch_up()
+    await asyncio.wait_for(socket.ended.wait(), 10)
+
+    merged = dict(socket.frames[0]["job"])
+    for frame in socket.frames:
+        merged.update(frame.get("job", {}))
+    assert merged["status"] == "completed"
+    assert [frame["series"]["loss"]["value"] for frame in socket.frames if frame["type"] == "points"] == [[1.0]]
+    assert [frame["type"] for frame in socket.frames][-1] == "end"
+    session.close()
+    stream.disconnect(session)
