@@ -14,11 +14,13 @@ from jupyter_trainlive.server.v1 import V1Session, V1Stream
 
 
 class SlowSocket:
-    """Takes one frame at a time, and the next once that was read."""
+    """Takes one frame at a time, and the next once that was read; its client may stop reading."""
 
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
         self.ended = asyncio.Event()
+        self.reads = asyncio.Event()
+        self.reads.set()
         self._full = False
 
     def send(self, text: str) -> bool:
@@ -33,7 +35,7 @@ class SlowSocket:
         self.ended.set()
 
     async def drained(self) -> bool:
-        await asyncio.sleep(0)
+        await self.reads.wait()
         self._full = False
         return True
 
@@ -53,9 +55,12 @@ async def test_a_client_that_lags_is_told_the_last_state_before_the_end(tmp_path
     append_shared(job_dir.training_journal, "metrics", step=1, values={"loss": 1.0})
     append_shared(job_dir.training_journal, "end", status="completed")
     append_shared(job_dir.process_journal, "exited", code=0, signal=None)
-    # It has not read this one yet when the rest comes, so points and state are left out, and made up for later.
+    # It does not read when these come, so points and states are left out, and made up for later.
+    socket.reads.clear()
     stream.gauges('{"type": "gauges"}')
     await tracker.catch_up()
+    await asyncio.sleep(0.2)
+    socket.reads.set()
     await asyncio.wait_for(socket.ended.wait(), 10)
 
     merged = dict(socket.frames[0]["job"])
