@@ -9,11 +9,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from ..kernels.launcher import remove_sockets
-from ..protocol.control import write_wish
 from ..protocol.states import Job, Status
 from .registry import AnyLogger, Registry
 from .stalls import StallWatch
-from .supervisor import Supervisor, wish_of
+from .supervisor import Supervisor
 from .tracker import Tracker
 
 
@@ -64,7 +63,6 @@ class Follower:
         job = tracker.job
         if job.status.ended:
             return
-        self._owner.spawn(self._reconcile(tracker))
         if job.running:
             self._owner.spawn(self._reattach(tracker))
             if job.now.server.cancel_requested_at is not None:
@@ -72,6 +70,9 @@ class Follower:
         self._wake()
 
     async def _reattach(self, tracker: Tracker) -> None:
+        # An earlier server may have been killed between its journal and control.json, or the file be damaged.
+        with contextlib.suppress(OSError):
+            await self._supervisor.tell(tracker)
         await self._supervisor.reattach(tracker)
         # A launch that led to nothing is to be made again.
         self._wake()
@@ -82,13 +83,6 @@ class Follower:
             self._followed.add(tracker)
             self._count()
             self._owner.spawn(self._follow(tracker, registry))
-
-    async def _reconcile(self, tracker: Tracker) -> None:
-        """An earlier server may have been killed between its journal and control.json, or the file be damaged."""
-        async with tracker.deciding:
-            if tracker.job.running:
-                with contextlib.suppress(OSError):
-                    await asyncio.to_thread(write_wish, tracker.job_dir.control_file, wish_of(tracker.job))
 
     async def _follow(self, tracker: Tracker, registry: Registry) -> None:
         refused, looked_at = False, 0.0

@@ -60,23 +60,31 @@ class Scheduler:
             try:
                 await self._start_what_may(spawn)
             except OSError as error:
-                # A full disk: what can't be noted can't be started.
-                log.warning("The queue waits: %s", error)
+                # A full disk, a directory that was removed: what can't be noted can't be started.
+                log.warning("Not every job that might start can: %s", error)
+                await self._registry.discover()
                 await asyncio.sleep(_LOOK_SECONDS)
 
     async def _start_what_may(self, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         trackers = dict(self._registry.trackers)
         decision = await self.decide([tracker.job for tracker in trackers.values()])
+        for job_id, place in decision.waiting.items():
+            trackers[job_id].put(place if trackers[job_id].job.status is Status.QUEUED else None)
+        refused = list[OSError]()
         for job_id, gpus in decision.start.items():
             tracker = trackers[job_id]
             async with tracker.deciding:
                 if tracker.job.status is not Status.QUEUED or not self._registry.knows(tracker):
                     continue
-                await self._supervisor.take(tracker, gpus)
+                try:
+                    await self._supervisor.take(tracker, gpus)
+                except OSError as error:
+                    refused.append(error)
+                    continue
             tracker.put(None)
             spawn(self._launch(tracker, _shown(tracker.job, gpus)))
-        for job_id, place in decision.waiting.items():
-            trackers[job_id].put(place if trackers[job_id].job.status is Status.QUEUED else None)
+        if refused:
+            raise refused[0]
 
     async def _launch(self, tracker: Tracker, gpus: Sequence[str] | None) -> None:
         await self._supervisor.launch(tracker, gpus)

@@ -55,8 +55,8 @@ class Supervisor:
 
         Without GPUs (None) the job finds those that its environment shows; with none it finds none.
         """
+        await self.tell(tracker)
         job = tracker.job
-        await asyncio.to_thread(write_wish, tracker.job_dir.control_file, wish_of(job))
         try:
             handover = await self._launcher.start(
                 tracker.job_dir, job.spec, attempt=job.attempt, gpus=gpus, lease_dir=self._rules.lease_dir
@@ -71,6 +71,11 @@ class Supervisor:
             await self.write_progress(tracker)
             return
         await self._see_work_begin(tracker, handover)
+
+    async def tell(self, tracker: Tracker) -> None:
+        """Have control.json say what the journal says, whatever was decided meanwhile. Raises OSError."""
+        async with tracker.deciding:
+            await asyncio.to_thread(write_wish, tracker.job_dir.control_file, wish_of(tracker.job))
 
     async def reattach(self, tracker: Tracker) -> None:
         """See to what an earlier server began: that a launch leads to a process, and work is handed over."""

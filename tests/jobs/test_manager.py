@@ -22,6 +22,7 @@ from jupyter_trainlive.jobs import submission as submission_module
 from jupyter_trainlive.jobs import supervisor as supervisor_module
 from jupyter_trainlive.jobs.errors import InvalidRequest, NoStorage, NotAllowed, UnknownJob
 from jupyter_trainlive.kernels.work import environment
+from jupyter_trainlive.protocol.control import write_wish
 from jupyter_trainlive.protocol.jobdir import JobDir, new_job_id, write_json
 from jupyter_trainlive.protocol.journal import JournalReader, append_shared
 
@@ -387,3 +388,29 @@ async def test_a_task_that_loses_its_cancellation_does_not_keep_the_server_from_
         manager.spawn(deaf_once())
         await asyncio.sleep(0)
         await asyncio.wait_for(manager.stop(), 10)
+
+
+async def test_a_pause_that_comes_while_a_job_is_launched_is_not_written_over(tmp_path: Path, monkeypatch: Any) -> None:
+    def slowly(path: Path, wish: Any) -> None:
+        time.sleep(0.3)
+        write_wish(path, wish)
+
+    monkeypatch.setattr(supervisor_module, "write_wish", slowly)
+    async with managing(tmp_path / "jobs", **FAST) as manager:
+        job_id = await submit(manager, "print('began', flush=True)")
+        await reach(manager, job_id, "starting")
+        await manager.pause(job_id)
+        await reach(manager, job_id, "paused")
+        await manager.resume(job_id)
+        await reach(manager, job_id, "completed")
+
+
+async def test_a_queued_job_whose_directory_was_removed_holds_up_no_other(tmp_path: Path) -> None:
+    async with managing(tmp_path / "jobs", **{**FAST, "max_concurrent_jobs": 1}) as manager:
+        running = await submit(manager, "import time; time.sleep(600)")
+        await reach(manager, running, "running")
+        removed, waiting = await submit(manager, "pass", priority=1), await submit(manager, "pass")
+        shutil.rmtree(manager.jobs_dir / removed)
+        await manager.cancel(running)
+        await reach(manager, waiting, "completed")
+        assert removed not in [tracker.job_dir.job_id for tracker in await manager.list()]
