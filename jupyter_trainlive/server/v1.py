@@ -219,6 +219,7 @@ class V1Session:
         """Send what the journal holds behind `_seq`, as fast as the client takes it, then go live."""
         reader = JournalReader(self._stream.tracker.job_dir.training_journal)
         while await self._socket.drained():
+            before = reader.position
             records = await asyncio.to_thread(reader.read, _HISTORY_BYTES)
             # No waiting from here to going live: `sent_seq` must not move in between.
             upto = self._stream.sent_seq
@@ -230,9 +231,12 @@ class V1Session:
                 self._seq = new[-1]["seq"]
             if points and not self.send(dumps({"type": "points", "seq": self._seq, "series": points})):
                 return
-            if (not records or reader.seq >= upto) and self._has_state():
-                self._go_live()
-                return
+            if not records or reader.seq >= upto:
+                if self._has_state():
+                    self._go_live()
+                    return
+                # Read again when there is room for the state: some of it may not have been sent to anybody yet.
+                reader.offset, reader.seq = before
 
 
 def _wanted(series: object) -> frozenset[str] | None:

@@ -19,8 +19,8 @@ class SlowSocket:
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
         self.ended = asyncio.Event()
-        self.reads = asyncio.Event()
-        self.reads.set()
+        #: How often its client will read what is waiting.
+        self.reads = asyncio.Semaphore(1)
         self._full = False
 
     def send(self, text: str) -> bool:
@@ -35,7 +35,7 @@ class SlowSocket:
         self.ended.set()
 
     async def drained(self) -> bool:
-        await self.reads.wait()
+        await self.reads.acquire()
         self._full = False
         return True
 
@@ -56,11 +56,11 @@ async def test_a_client_that_lags_is_told_the_last_state_before_the_end(tmp_path
     append_shared(job_dir.training_journal, "end", status="completed")
     append_shared(job_dir.process_journal, "exited", code=0, signal=None)
     # It does not read when these come, so points and states are left out, and made up for later.
-    socket.reads.clear()
     stream.gauges('{"type": "gauges"}')
     await tracker.catch_up()
     await asyncio.sleep(0.2)
-    socket.reads.set()
+    for _ in range(10):
+        socket.reads.release()
     await asyncio.wait_for(socket.ended.wait(), 10)
 
     merged = dict(socket.frames[0]["job"])
@@ -69,5 +69,41 @@ async def test_a_client_that_lags_is_told_the_last_state_before_the_end(tmp_path
     assert merged["status"] == "completed"
     assert [frame["series"]["loss"]["value"] for frame in socket.frames if frame["type"] == "points"] == [[1.0]]
     assert [frame["type"] for frame in socket.frames][-1] == "end"
+    session.close()
+    stream.disconnect(session)
+
+
+async def test_points_that_come_while_a_client_catches_up_are_there_once(tmp_path: Path) -> None:
+    """Read from the journal before they were sent to anybody, and left out because the state found no room yet."""
+    job_dir = JobDir(tmp_path / "job_000000000000")
+    job_dir.create()
+    append_shared(job_dir.training_journal, "start")
+    tracker = load(job_dir, {"kind": "code", "name": "x"})
+    await tracker.catch_up()
+    stream, socket = V1Stream(tracker), SlowSocket()
+    session = V1Session(socket, stream)
+    stream.connect(session)
+    session.receive(json.dumps({"type": "subscribe", "since": 0}))
+    await asyncio.sleep(0.2)
+
+    append_shared(job_dir.training_journal, "metrics", step=1, values={"loss": 1.0})
+    stream.gauges('{"type": "gauges"}')
+    await tracker.catch_up()
+    await asyncio.sleep(0.2)
+    # The session reads both steps, may send the first, and has no room for the state; then the second is sent to all.
+    append_shared(job_dir.training_journal, "metrics", step=2, values={"loss": 2.0})
+    socket.reads.release()
+    await asyncio.sleep(0.2)
+    await tracker.catch_up()
+    await asyncio.sleep(0.2)
+    append_shared(job_dir.training_journal, "end", status="completed")
+    append_shared(job_dir.process_journal, "exited", code=0, signal=None)
+    for _ in range(10):
+        socket.reads.release()
+    await asyncio.sleep(0.2)
+    await tracker.catch_up()
+    await asyncio.wait_for(socket.ended.wait(), 10)
+    points = [frame["series"]["loss"]["step"] for frame in socket.frames if frame["type"] == "points"]
+    assert points == [[1], [2]]
     session.close()
     stream.disconnect(session)
