@@ -36,8 +36,11 @@ class SlowSocket:
 
     async def drained(self) -> bool:
         await self.reads.acquire()
-        self._full = False
+        self.read()
         return True
+
+    def read(self) -> None:
+        self._full = False
 
 
 async def test_a_client_that_lags_is_told_the_last_state_before_the_end(tmp_path: Path) -> None:
@@ -96,14 +99,21 @@ async def test_points_that_come_while_a_client_catches_up_are_there_once(tmp_pat
     await asyncio.sleep(0.2)
     await tracker.catch_up()
     await asyncio.sleep(0.2)
+    for _ in range(2):
+        socket.reads.release()
+        await asyncio.sleep(0.2)
+    # Live again, it is sent a third one; by that number it would be taken to have all before it.
+    socket.read()
+    append_shared(job_dir.training_journal, "metrics", step=3, values={"loss": 3.0})
+    await tracker.catch_up()
+    await asyncio.sleep(0.2)
     append_shared(job_dir.training_journal, "end", status="completed")
     append_shared(job_dir.process_journal, "exited", code=0, signal=None)
     for _ in range(10):
         socket.reads.release()
-    await asyncio.sleep(0.2)
     await tracker.catch_up()
     await asyncio.wait_for(socket.ended.wait(), 10)
     points = [frame["series"]["loss"]["step"] for frame in socket.frames if frame["type"] == "points"]
-    assert points == [[1], [2]]
+    assert points == [[1], [2], [3]]
     session.close()
     stream.disconnect(session)
