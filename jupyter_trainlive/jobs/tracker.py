@@ -12,7 +12,7 @@ from ..protocol.jobdir import JobDir
 from ..protocol.journal import JournalReader, Record, append_shared
 from ..protocol.messages import Place
 from ..protocol.saved import FOLD_VERSION, restored, saved
-from ..protocol.states import Job, Journal, fold
+from ..protocol.states import Job, Journal, fold, fold_all
 from .series import SeriesSummary, summarise
 from .snapshots import Snapshot
 
@@ -159,9 +159,8 @@ class Tracker:
         if not records and not others:
             return
         self.unsaved = True
-        before = job = self.job
-        for record in records:
-            job = fold(job, Journal.TRAINING, record)
+        before = self.job
+        job = fold_all(before, Journal.TRAINING, records)
         for journal, record in others:
             job = fold(job, journal, record)
         self.job = job

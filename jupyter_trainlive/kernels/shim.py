@@ -25,7 +25,7 @@ from ..protocol.doorbell import Doorbell
 from ..protocol.jobdir import JobDir, write_json
 from ..protocol.journal import JournalReader, JournalWriter
 from ..protocol.messages import message
-from ..protocol.states import Job, Journal, fold
+from ..protocol.states import Job, Journal, fold_all
 from .exits import Watch
 from .leases import Busy, Leases, acquire
 from .leftovers import adopt_orphans, end_all, wait_until_gone
@@ -215,8 +215,7 @@ def _folded(job_dir: JobDir) -> Job:
     for journal, path in files.items():
         reader = JournalReader(path)
         while records := reader.read():
-            for record in records:
-                job = fold(job, journal, record)
+            job = fold_all(job, journal, records)
     return job
 
 

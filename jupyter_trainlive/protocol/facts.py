@@ -7,11 +7,13 @@ bear its attempt; the records behind it in the same journal belong to it too.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from .journal import Record
 from .values import finite, number, whole
+
+AnyFacts = TypeVar("AnyFacts", "ServerFacts", "ProcessFacts", "TrainingFacts")
 
 #: Of a job's alerts so many are kept at hand, the latest ones; all of them stay in its journals.
 ALERTS_KEPT = 20
@@ -109,6 +111,14 @@ class TrainingFacts:
     traceback: str | None = None
 
 
+def _with(facts: AnyFacts, **changes: Any) -> AnyFacts:
+    """The facts with some of them changed: `dataclasses.replace` for every record of a long journal, so quicker."""
+    changed = object.__new__(type(facts))
+    changed.__dict__.update(facts.__dict__)
+    changed.__dict__.update(changes)
+    return changed
+
+
 def attempt_of(record: Record, current: int) -> int:
     """The attempt that a record begins, or `current` where it begins none."""
     attempt = whole(record.get("attempt"))
@@ -121,40 +131,40 @@ def fold_server(facts: ServerFacts, record: Record) -> ServerFacts:
     if (attempt := attempt_of(record, facts.attempt)) > facts.attempt:
         facts = ServerFacts(attempt, facts.submitted_at, facts.pause_request, facts.auto_resumes, facts.alerts)
     if kind == "submitted":
-        return replace(facts, submitted_at=t)
+        return _with(facts, submitted_at=t)
     if kind == "queued":
-        return replace(facts, queued_at=t)
+        return _with(facts, queued_at=t)
     if kind == "leased":
-        return replace(facts, gpus=_texts(record.get("gpus")))
+        return _with(facts, gpus=_texts(record.get("gpus")))
     if kind == "starting":
-        return replace(facts, starting_at=t)
+        return _with(facts, starting_at=t)
     if kind == "unleased":
         # The GPUs were taken by somebody else in the meantime: it waits again.
-        return replace(facts, gpus=(), starting_at=None)
+        return _with(facts, gpus=(), starting_at=None)
     if kind == "pause_requested":
         request = whole(record.get("request")) or 0
         pause = "release" if record.get("release") is True else "hold"
-        return replace(facts, pause=pause, pause_request=max(facts.pause_request, request))
+        return _with(facts, pause=pause, pause_request=max(facts.pause_request, request))
     if kind == "resume_requested":
-        return replace(facts, pause=None, auto_resumes=facts.auto_resumes + (record.get("by") == "auto_resume"))
+        return _with(facts, pause=None, auto_resumes=facts.auto_resumes + (record.get("by") == "auto_resume"))
     if kind == "cancel_requested":
-        return replace(facts, cancel_requested_at=t if facts.cancel_requested_at is None else facts.cancel_requested_at)
+        return _with(facts, cancel_requested_at=t if facts.cancel_requested_at is None else facts.cancel_requested_at)
     if kind == "escalated":
-        return replace(facts, escalation=_text(record.get("to")))
+        return _with(facts, escalation=_text(record.get("to")))
     if kind == "alert":
-        return replace(facts, alerts=_with_alert(facts.alerts, record, t))
+        return _with(facts, alerts=_with_alert(facts.alerts, record, t))
     return _not_started(facts, record, kind, t)
 
 
 def _not_started(facts: ServerFacts, record: Record, kind: str, t: float) -> ServerFacts:
     error, hint = _text(record.get("error")), _text(record.get("hint"))
     if kind == "start_timed_out":
-        return replace(facts, start_error=error, start_hint=hint)
+        return _with(facts, start_error=error, start_hint=hint)
     if kind == "start_failed":
         error = error or "The job could not start."
-        return replace(facts, start_error=error, start_hint=hint, start_failed=True, ended_at=t)
+        return _with(facts, start_error=error, start_hint=hint, start_failed=True, ended_at=t)
     if kind == "lost":
-        return replace(facts, lost=True, lost_reason=_text(record.get("reason")), ended_at=t)
+        return _with(facts, lost=True, lost_reason=_text(record.get("reason")), ended_at=t)
     return facts
 
 
@@ -164,7 +174,7 @@ def fold_process(facts: ProcessFacts, record: Record) -> ProcessFacts:
     if (attempt := attempt_of(record, facts.attempt)) > facts.attempt:
         facts = ProcessFacts(attempt)
     if kind == "spawned":
-        return replace(
+        return _with(
             facts,
             pid=whole(record.get("pid")),
             start_time=finite(record.get("start_time")),
@@ -173,7 +183,7 @@ def fold_process(facts: ProcessFacts, record: Record) -> ProcessFacts:
             boot_id=_text(record.get("boot_id")),
         )
     if kind == "exited":
-        return replace(
+        return _with(
             facts,
             exited_at=float(record["t"]),
             exit_code=whole(record.get("code")),
@@ -193,7 +203,7 @@ def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
     if kind == "metrics":
         return _metrics(facts, record, t)
     if kind == "segment":
-        return replace(
+        return _with(
             facts,
             total_steps=whole(record.get("total_steps")),
             total_epochs=finite(record.get("total_epochs")),
@@ -203,31 +213,31 @@ def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
             stepped_at=None,
         )
     if kind == "phase":
-        return replace(facts, phase=_text(record.get("name")))
+        return _with(facts, phase=_text(record.get("name")))
     if kind == "start":
         first = t if facts.first_started_at is None else facts.first_started_at
-        return replace(facts, started_at=t, first_started_at=first)
+        return _with(facts, started_at=t, first_started_at=first)
     if kind == "checkpoint":
-        return replace(facts, checkpoint=whole(record.get("step")))
+        return _with(facts, checkpoint=whole(record.get("step")))
     if kind == "held":
         # It is held behind a step whose numbers are not logged yet.
         step = whole(record.get("step"))
-        return replace(facts, held=whole(record.get("request")), step=facts.step if step is None else step)
+        return _with(facts, held=whole(record.get("request")), step=facts.step if step is None else step)
     if kind == "resumed":
         # The time it was held is no step's time.
-        return replace(facts, held=None, anchor=None, stepped_at=None)
+        return _with(facts, held=None, anchor=None, stepped_at=None)
     if kind == "pause_refused":
         # Who asked for it sees why nothing came of it.
         told = {"name": kind, "message": record.get("error"), "step": facts.step}
         alerts = _with_alert(facts.alerts, told, t)
-        return replace(facts, refused=whole(record.get("request")), alerts=alerts)
+        return _with(facts, refused=whole(record.get("request")), alerts=alerts)
     if kind == "alert":
-        return replace(facts, alerts=_with_alert(facts.alerts, record, t))
+        return _with(facts, alerts=_with_alert(facts.alerts, record, t))
     if kind == "artifact":
         name = _text(record.get("path"))
-        return replace(facts, artifacts=(*facts.artifacts, name)) if name and name not in facts.artifacts else facts
+        return _with(facts, artifacts=(*facts.artifacts, name)) if name and name not in facts.artifacts else facts
     if kind == "end":
-        return replace(
+        return _with(
             facts,
             held=None,
             ended_at=t,
@@ -263,7 +273,7 @@ def _metrics(facts: TrainingFacts, record: Record, t: float) -> TrainingFacts:
     if isinstance(values, dict) and values:
         latest = {**latest, **{name: value for name, item in values.items() if (value := number(item)) is not None}}
     moved = step is not None and step != facts.step
-    return replace(
+    return _with(
         facts,
         latest=latest,
         step=step if step is not None else facts.step,

@@ -6,6 +6,8 @@ from those facts. So it does not matter how the three are interleaved, or how of
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -247,8 +249,13 @@ class Job:
 
 def fold(job: Job, journal: Journal, record: Record) -> Job:
     """The job after one more record of one journal; unknown kinds and odd values change nothing."""
+    return fold_all(job, journal, (record,))
+
+
+def fold_all(job: Job, journal: Journal, records: Iterable[Record]) -> Job:
+    """The job after more records of one journal, in their order."""
     if journal is Journal.TRAINING:
-        return replace(job, training=fold_training(job.training, record))
+        return replace(job, training=functools.reduce(fold_training, records, job.training))
     if journal is Journal.PROCESS:
-        return replace(job, process=fold_process(job.process, record))
-    return replace(job, server=fold_server(job.server, record))
+        return replace(job, process=functools.reduce(fold_process, records, job.process))
+    return replace(job, server=functools.reduce(fold_server, records, job.server))

@@ -19,7 +19,7 @@ from ..protocol.facts import ServerFacts
 from ..protocol.jobdir import JobDir, write_json
 from ..protocol.journal import JournalWriter, Record
 from ..protocol.messages import progress_message
-from ..protocol.states import Job, Journal, fold
+from ..protocol.states import Job, Journal, fold_all
 from .control import Gate
 from .numbers import checked_count, checked_name, checked_number, kind_of
 from .owner import attempt_of_this_process, claim, is_ours, job_dir_of_this_process
@@ -218,8 +218,7 @@ class Recorder:
         self._doorbell.ring()
 
     def _fold(self) -> None:
-        for record in self._unfolded:
-            self._job = fold(self._job, Journal.TRAINING, record)
+        self._job = fold_all(self._job, Journal.TRAINING, self._unfolded)
         self._unfolded.clear()
 
     def _write_progress(self, t: float) -> None:
