@@ -14,7 +14,7 @@ from typing import Any
 from .. import __version__
 from . import api, connection
 from .errors import TrainLiveError
-from .job import Job
+from .job import Job, remark
 from .terminal import ProgressBar, plain
 
 
@@ -81,7 +81,8 @@ def _list(options: argparse.Namespace) -> int:
     for info in connection.current().get("api/training/jobs", limit=options.limit)["jobs"]:
         progress = "" if info["progress"] is None else f"{info['progress']:.0f} %"
         loss = "" if info["loss"] is None else f"loss {info['loss']:.4g}"
-        print(f"{info['job_id']}  {info['status']:<11} {progress:>5}  {loss:<12} {plain(info['name'])}")
+        line = f"{info['job_id']}  {info['status']:<11} {progress:>5}  {loss:<12} {plain(info['name'])}"
+        print(line + plain(remark(info, ": ")))
     return 0
 
 
@@ -115,17 +116,25 @@ def _log(options: argparse.Namespace) -> int:
 
 
 def _pause(options: argparse.Namespace) -> int:
-    api.get(options.job_id).pause(release=options.release)
-    return 0
+    job = api.get(options.job_id)
+    job.pause(release=options.release)
+    return _told(job)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    api.get(options.job_id).resume()
-    return 0
+    job = api.get(options.job_id)
+    job.resume()
+    return _told(job)
 
 
 def _cancel(options: argparse.Namespace) -> int:
-    api.get(options.job_id).cancel()
+    job = api.get(options.job_id)
+    job.cancel()
+    return _told(job)
+
+
+def _told(job: Job) -> int:
+    print(f"{job.job_id}  {job.status}")
     return 0
 
 
@@ -139,10 +148,9 @@ def _clean(options: argparse.Namespace) -> int:
     given = {name: value for name, value in limits.items() if value is not None}
     done = connection.current().post("api/training/clean", {**given, "dry_run": options.dry_run})
     for removal in done["removed"]:
-        what = removal["job_id"] + (f"/{removal['path']}" if removal["path"] else "")
-        print(f"{what}  {removal['size_bytes'] / 2**30:.2f} GB  {plain(removal['reason'])}")
+        print(f"{removal['size_bytes'] / 2**20:8.1f} MB  {plain(removal['reason'])}")
     would = "would be" if options.dry_run else "were"
-    print(f"{done['freed_bytes'] / 2**30:.2f} GB {would} freed")
+    print(f"{done['freed_bytes'] / 2**20:8.1f} MB {would} freed")
     return 0
 
 

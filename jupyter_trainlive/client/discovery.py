@@ -14,15 +14,16 @@ from .errors import NoServerError
 
 _ADVICE = (
     "Run this in a notebook of a Jupyter server on this machine that has jupyter_trainlive installed "
-    "(`jupyter server extension list` shows it), or start one with `jupyter lab`."
+    "(`jupyter server extension list` shows it), or start one with `jupyter lab`. "
+    "Jobs that were running go on without a server, and it finds them again."
 )
 
 
 def find(environ: Mapping[str, str] = os.environ, runtime_dir: Path | None = None, cwd: Path | None = None) -> Access:
     """The server to talk to: the one that started this kernel, else the only one that runs.
 
-    With several running the one whose root folder is nearest above `cwd` is taken. Raises NoServerError,
-    saying what to do, where there is none or the choice is not clear.
+    With several running that show different jobs the one whose root folder is nearest above `cwd` is taken.
+    Raises NoServerError, saying what to do, where there is none or the choice is not clear.
     """
     folder = runtime_dir or Path(jupyter_runtime_dir())
     parent = environ.get("JPY_PARENT_PID", "")
@@ -31,7 +32,8 @@ def find(environ: Mapping[str, str] = os.environ, runtime_dir: Path | None = Non
     running = [access for file in access_files(folder) if (access := _read(file))]
     if not running:
         raise NoServerError(f"No Jupyter server with jupyter_trainlive is running here. {_ADVICE}")
-    if len(running) == 1:
+    if len(running) == 1 or (running[0].jobs_dir and len({access.jobs_dir for access in running}) == 1):
+        # Of several with the same jobs any will do: it names the one to ask for changes.
         return running[0]
     return _nearest(running, (cwd or Path.cwd()).resolve())
 

@@ -16,9 +16,22 @@ from . import connection
 from .errors import NoServerError, RequestError
 
 _POLL_SECONDS = 0.5
+#: How long a server may be gone before nobody waits for it any more.
+_OUTAGE_SECONDS = 600.0
 _RECONNECT_SECONDS = (0.5, 1, 2, 5, 5, 5, 5, 5)
 
 Columns = dict[str, list[float | None]]
+
+
+def remark(info: dict[str, Any], before: str = "") -> str:
+    """What else is to be said of a job in a line: what it waits for, how it is paused, why it ended, its last alert."""
+    if info["queue"] is not None:
+        text = info["queue"]["reason"]
+    elif info["status"] == "paused":
+        text = "its GPU is free" if info["pause"] == "release" else "held"
+    else:
+        text = info["error"] or (info["alerts"][-1]["message"] if info["alerts"] else "")
+    return before + text if text else ""
 
 
 class Job:
@@ -37,8 +50,7 @@ class Job:
             info = self.info()
             progress = "" if info["progress"] is None else f", {info['progress']:.0f} %"
             loss = "" if info["loss"] is None else f", loss {info['loss']:.4g}"
-            waits = "" if info["queue"] is None else f", {info['queue']['reason']}"
-            return f"<Job {self.job_id} {self.name!r}: {info['status']}{progress}{loss}{waits}>"
+            return f"<Job {self.job_id} {self.name!r}: {info['status']}{progress}{loss}{remark(info, ', ')}>"
         except Exception as error:  # noqa: BLE001 - a representation never fails
             return f"<Job {self.job_id} {self.name!r}: {error}>"
 
@@ -63,6 +75,12 @@ class Job:
         """In one line, why the job did not complete."""
         error: str | None = self.info()["error"]
         return error
+
+    @property
+    def alerts(self) -> list[dict[str, Any]]:
+        """What its user should know of the training, latest last: {"name", "message", "step", "time"}."""
+        alerts: list[dict[str, Any]] = self.info()["alerts"]
+        return alerts
 
     @property
     def directory(self) -> Path:
@@ -97,13 +115,21 @@ class Job:
     def wait(self, timeout: float | None = None) -> Job:
         """Wait until the job has ended, however it did; raises TimeoutError after `timeout` seconds.
 
-        A paused job has not ended.
+        A paused job has not ended. A server that goes is waited for, or its successor, for ten minutes at most;
+        then NoServerError is raised.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not Status(self.status).ended:
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"{self.job_id} has not ended within {timeout} seconds; it is {self.status}")
+        status, seen_at = self.status, time.monotonic()
+        while not Status(status).ended:
+            now = time.monotonic()
+            if deadline is not None and now > deadline:
+                raise TimeoutError(f"{self.job_id} has not ended within {timeout} seconds; it is {status}")
             time.sleep(_POLL_SECONDS)
+            try:
+                status, seen_at = self.status, now
+            except NoServerError:
+                if now - seen_at > _OUTAGE_SECONDS:
+                    raise
         return self
 
     def metrics(self) -> dict[str, Columns]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from traitlets.traitlets import Enum, Float, Instance, Int, Unicode
 
 from ..kernels.launcher import Launcher
 from ..protocol.control import Desired, Wish, write_wish
-from ..protocol.doorbell import listen
 from ..protocol.moves import Action, refusal
 from ..protocol.states import Job, Status
 from ..system import Gpu
+from .bell import Bell
 from .cancellation import Graces
 from .errors import InvalidRequest, NoStorage, NotAllowed, ReadOnly
 from .follower import Follower
@@ -34,7 +33,6 @@ from .submission import Defaults, create, spec_of
 from .supervisor import Rules, Supervisor, wish_of
 from .tracker import Tracker
 
-_DATAGRAM_BYTES = 64
 _CANCEL_AGAIN_SECONDS = 0.2
 
 
@@ -114,7 +112,7 @@ class JobManager(LoggingConfigurable):
         self._ownership = Ownership(jobs_dir)
         self._unusable: OSError | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._bell: socket.socket | None = None
+        self._bell = Bell(jobs_dir, self._ring)
 
     async def start(self) -> None:
         """Own the folder, or else read it, and find the jobs that are there."""
@@ -166,10 +164,7 @@ class JobManager(LoggingConfigurable):
         """Stop following; what becomes of the running jobs is `on_server_stop`'s."""
         if self.owns and self.on_server_stop != "detach":
             await self._stop_jobs()
-        if self._bell is not None:
-            asyncio.get_running_loop().remove_reader(self._bell.fileno())
-            self._bell.close()
-            self._bell = None
+        self._bell.close()
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
@@ -306,7 +301,8 @@ class JobManager(LoggingConfigurable):
 
         Raises InvalidRequest or ReadOnly.
         """
-        self._check_owner()
+        if not isinstance(request, dict) or request.get("dry_run") is not True:
+            self._check_owner()
         await self._registry.discover()
         return await self._housekeeping.clean(request)
 
@@ -356,19 +352,14 @@ class JobManager(LoggingConfigurable):
 
     def _answer_the_doorbell(self) -> None:
         try:
-            self._bell = listen(self.jobs_dir)
+            self._bell.listen()
         except OSError as error:
             self.log.warning("No doorbell in %s (%s): jobs are polled instead.", self.jobs_dir, error)
-        else:
-            asyncio.get_running_loop().add_reader(self._bell.fileno(), self._answer)
 
-    def _answer(self) -> None:
-        assert self._bell is not None
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(1000):
-                tracker = self._registry.trackers.get(self._bell.recv(_DATAGRAM_BYTES).decode("ascii", "replace"))
-                if tracker is not None:
-                    tracker.ring()
+    def _ring(self, job_id: str) -> None:
+        tracker = self._registry.trackers.get(job_id)
+        if tracker is not None:
+            tracker.ring()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do it in the background, until the server stops."""

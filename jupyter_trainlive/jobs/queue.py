@@ -43,14 +43,16 @@ def job_limit(max_concurrent: int | None, gpu_count: int) -> int:
     return max(1, gpu_count) if max_concurrent is None else max_concurrent
 
 
-def decide(waiting: Sequence[Waiting], slots: Sequence[Slot], running: int, max_concurrent: int | None) -> Decision:
+def decide(
+    waiting: Sequence[Waiting], slots: Sequence[Slot], running: int, max_concurrent: int | None, held: int = 0
+) -> Decision:
     """Let those start whose turn it is.
 
     ``slots`` are all GPUs that our jobs may ever have, ``running`` counts our jobs that have started and not
-    ended. Higher priority comes first, then who was submitted first. GPUs are handed out strictly in that
-    order: while a job waits for GPUs, those behind it get none, so that they can't starve one that needs
-    many. A job that needs no GPU may pass it. One that asks for more GPUs than there are waits and
-    holds up nobody. GPUs of a lower index are taken first.
+    ended, ``held`` those of them that are paused. Higher priority comes first, then who was submitted first. GPUs
+    are handed out strictly in that order: while a job waits for GPUs, those behind it get none, so that they
+    can't starve one that needs many. A job that needs no GPU may pass it. One that asks for more GPUs than there
+    are waits and holds up nobody. GPUs of a lower index are taken first.
     """
     limit = job_limit(max_concurrent, len(slots))
     holders = {slot: slot.holder for slot in sorted(slots, key=lambda slot: slot.index)}
@@ -74,7 +76,7 @@ def decide(waiting: Sequence[Waiting], slots: Sequence[Slot], running: int, max_
                 reason = _for_gpus(need, holders)
                 gpus_awaited = True
             elif has_gpus and not turn_awaited:
-                reason = _for_a_turn(running, limit)
+                reason = _for_a_turn(running, limit, held)
                 turn_awaited = True
             else:
                 reason = f"waits for the {ahead} jobs ahead of it" if ahead > 1 else "waits for the job ahead of it"
@@ -95,9 +97,10 @@ def _for_gpus(need: int, holders: Mapping[Slot, str | None]) -> str:
     return f"waits for {'a GPU' if need == 1 else _gpus(need)}{some}: {users}"
 
 
-def _for_a_turn(running: int, limit: int) -> str:
+def _for_a_turn(running: int, limit: int, held: int) -> str:
     ends = f"{running - limit + 1} of {running} running jobs" if running > 1 else "the running job"
-    return f"waits for {ends} to end (max_concurrent_jobs)"
+    paused = f"; {held} of them held" if held and running > 1 else "; it is held" if held else ""
+    return f"waits for {ends} to end (max_concurrent_jobs{paused})"
 
 
 def _gpus(count: int) -> str:

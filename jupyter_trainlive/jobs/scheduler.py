@@ -102,7 +102,9 @@ class Scheduler:
             if job.status is Status.QUEUED
         ]
         slots = await self.slots(await self._inventory.read(), jobs)
-        return decide(waiting, slots, sum(job.running for job in jobs), self._max_concurrent)
+        running = [job for job in jobs if job.running]
+        held = sum(job.status is Status.PAUSED for job in running)
+        return decide(waiting, slots, len(running), self._max_concurrent, held)
 
     async def slots(self, gpus: Sequence[Gpu], jobs: Iterable[Job]) -> list[Slot]:
         """The GPUs that may be handed out, each with who uses it."""
@@ -119,7 +121,8 @@ class Scheduler:
 
     def _holder(self, gpu: Gpu, uuid: str, job: Job | None) -> str | None:
         if job is not None:
-            return f"job {job.spec.get('name') or job.job_id}"
+            held = ", which is held" if job.status is Status.PAUSED else ""
+            return f"job {job.spec.get('name') or job.job_id}{held}"
         if self._lease_dir is not None:
             try:
                 if not leases.is_free(self._lease_dir, uuid):

@@ -20,6 +20,8 @@ class Access:
     root_dir: str
     pid: int
     secret: str
+    #: The folder of the jobs that it shows; empty where it does not say.
+    jobs_dir: str = ""
 
     def __repr__(self) -> str:
         return f"Access(url={self.url!r}, pid={self.pid})"
@@ -39,10 +41,12 @@ def read_access(file: Path) -> Access:
     """What a server wrote there; raises OSError where it can't be read, ValueError where it makes no sense."""
     content = json.loads(file.read_bytes())
     try:
-        access = Access(content["url"], content["root_dir"], content["pid"], content["secret"])
-    except (KeyError, TypeError) as error:
+        access = Access(
+            content["url"], content["root_dir"], content["pid"], content["secret"], content.get("jobs_dir", "")
+        )
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file} is not a server's file: {error}") from error
-    texts = (access.url, access.root_dir, access.secret)
+    texts = (access.url, access.root_dir, access.secret, access.jobs_dir)
     if not all(isinstance(text, str) for text in texts) or type(access.pid) is not int:
         raise ValueError(f"{file} is not a server's file")
     return access

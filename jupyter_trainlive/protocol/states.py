@@ -190,9 +190,9 @@ class Job:
 
     @property
     def cancelled_by(self) -> str | None:
-        """What it took to cancel the job: ``flag``, ``interrupt``, ``terminate`` or ``kill``."""
+        """What it took to cancel the job: ``flag``, ``interrupt``, ``terminate`` or ``kill``; None where it waited."""
         job = self.now
-        if self.status is not Status.CANCELLED:
+        if self.status is not Status.CANCELLED or not self.begun:
             return None
         return job.server.escalation if job.server.escalation in _FORCE else "flag"
 
@@ -204,7 +204,10 @@ class Job:
     @property
     def hint(self) -> str | None:
         """What its user can do about that, where it is known."""
-        return self._explanation[1]
+        hint = self._explanation[1]
+        if self.status is Status.FAILED and self.restartable and self.training.checkpoint is not None:
+            return " ".join(filter(None, (hint, self._way_on())))
+        return hint
 
     @property
     def _explanation(self) -> tuple[str | None, str | None]:

@@ -73,7 +73,8 @@ class TrainLive(ExtensionApp):
         self.services.manager.url = serverapp.connection_url
         await self.services.manager.start()
         try:
-            self.services.access.publish(url=serverapp.connection_url, root_dir=serverapp.root_dir)
+            jobs_dir = str(self.services.manager.jobs_dir.resolve())
+            self.services.access.publish(url=serverapp.connection_url, root_dir=serverapp.root_dir, jobs_dir=jobs_dir)
         except OSError as error:
             self.log.warning("Kernels will not find this server by themselves: %s", error)
         self._keeping_awake = asyncio.create_task(self._keep_awake())

@@ -29,10 +29,10 @@ class LocalAccess:
         self._file = access_file(runtime_dir, os.getpid())
         self.identity = LocalIdentity()
 
-    def publish(self, *, url: str, root_dir: str) -> None:
+    def publish(self, *, url: str, root_dir: str, jobs_dir: str) -> None:
         """Write the file, readable by its owner alone; raises OSError."""
         ensure_dir_exists(str(self._file.parent), mode=0o700)
-        content = {"url": url, "root_dir": root_dir, "pid": os.getpid(), "secret": self._secret}
+        content = {"url": url, "root_dir": root_dir, "jobs_dir": jobs_dir, "pid": os.getpid(), "secret": self._secret}
         write_json(self._file, content)
 
     def withdraw(self) -> None:

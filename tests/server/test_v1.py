@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jupyter_trainlive.jobs.tracker import load
+from jupyter_trainlive.jobs.tracker import Tracker, load
 from jupyter_trainlive.protocol.jobdir import JobDir
 from jupyter_trainlive.protocol.journal import append_shared
 from jupyter_trainlive.server.v1 import V1Session, V1Stream
@@ -43,7 +43,8 @@ class SlowSocket:
         self._full = False
 
 
-async def test_a_client_that_lags_is_told_the_last_state_before_the_end(tmp_path: Path) -> None:
+async def watched(tmp_path: Path) -> tuple[Tracker, V1Stream, SlowSocket]:
+    """A running job with one client that is live."""
     job_dir = JobDir(tmp_path / "job_000000000000")
     job_dir.create()
     append_shared(job_dir.training_journal, "start")
@@ -54,7 +55,12 @@ async def test_a_client_that_lags_is_told_the_last_state_before_the_end(tmp_path
     stream.connect(session)
     session.receive(json.dumps({"type": "subscribe", "since": 0}))
     await asyncio.sleep(0.2)
+    return tracker, stream, socket
 
+
+async def test_a_client_that_lags_is_told_the_last_state_before_the_end(tmp_path: Path) -> None:
+    tracker, stream, socket = await watched(tmp_path)
+    job_dir = tracker.job_dir
     append_shared(job_dir.training_journal, "metrics", step=1, values={"loss": 1.0})
     append_shared(job_dir.training_journal, "end", status="completed")
     append_shared(job_dir.process_journal, "exited", code=0, signal=None)
@@ -72,23 +78,12 @@ async def test_a_client_that_lags_is_told_the_last_state_before_the_end(tmp_path
     assert merged["status"] == "completed"
     assert [frame["series"]["loss"]["value"] for frame in socket.frames if frame["type"] == "points"] == [[1.0]]
     assert [frame["type"] for frame in socket.frames][-1] == "end"
-    session.close()
-    stream.disconnect(session)
 
 
 async def test_points_that_come_while_a_client_catches_up_are_there_once(tmp_path: Path) -> None:
     """Read from the journal before they were sent to anybody, and left out because the state found no room yet."""
-    job_dir = JobDir(tmp_path / "job_000000000000")
-    job_dir.create()
-    append_shared(job_dir.training_journal, "start")
-    tracker = load(job_dir, {"kind": "code", "name": "x"})
-    await tracker.catch_up()
-    stream, socket = V1Stream(tracker), SlowSocket()
-    session = V1Session(socket, stream)
-    stream.connect(session)
-    session.receive(json.dumps({"type": "subscribe", "since": 0}))
-    await asyncio.sleep(0.2)
-
+    tracker, stream, socket = await watched(tmp_path)
+    job_dir = tracker.job_dir
     append_shared(job_dir.training_journal, "metrics", step=1, values={"loss": 1.0})
     stream.gauges('{"type": "gauges"}')
     await tracker.catch_up()
@@ -115,5 +110,3 @@ async def test_points_that_come_while_a_client_catches_up_are_there_once(tmp_pat
     await asyncio.wait_for(socket.ended.wait(), 10)
     points = [frame["series"]["loss"]["step"] for frame in socket.frames if frame["type"] == "points"]
     assert points == [[1], [2], [3]]
-    session.close()
-    stream.disconnect(session)

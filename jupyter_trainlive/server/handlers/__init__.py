@@ -19,7 +19,8 @@ from .output import LogHandler, MetricsCsvHandler
 from .stream import TrainingSocket
 from .system import HelloHandler, SystemHandler
 
-_JOB = r"(?P<job_id>job_[0-9a-z]{12})"
+#: Whatever stands there: one that is no id has an answer like one that is not known.
+_JOB = r"(?P<job_id>[^/]+)"
 
 ROUTES: list[tuple[str, type[Any]]] = [
     (r"/trainlive/api/hello", HelloHandler),

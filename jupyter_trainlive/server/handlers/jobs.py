@@ -99,6 +99,9 @@ class PauseHandler(ApiBase):
     @allowed("write")
     async def post(self, job_id: str) -> None:
         body = self.optional_body()
+        for name in body:
+            if name != "release":
+                raise InvalidRequest(name, "is not a field here; the one there is is release")
         release = body.get("release", False)
         if not isinstance(release, bool):
             raise InvalidRequest("release", "must be true to free the GPU, or false to keep it")
