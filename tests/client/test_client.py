@@ -8,6 +8,7 @@ import json
 import math
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,7 @@ async def test_the_stream_ends_with_the_closing_message(client: RealServer) -> N
     assert (messages[-1]["status"], messages[-1]["error"]) == ("failed", "ValueError: no")
 
 
-def test_the_stream_goes_on_when_its_server_was_restarted(tmp_path: Path, at: Callable[[Path], None]) -> None:
+def test_stream_and_wait_go_on_when_their_server_was_restarted(tmp_path: Path, at: Callable[[Path], None]) -> None:
     at(tmp_path)
     messages: list[dict[str, Any]] = []
     errors: list[BaseException] = []
@@ -171,10 +172,14 @@ def test_the_stream_goes_on_when_its_server_was_restarted(tmp_path: Path, at: Ca
             errors.append(error)
 
     with serve(tmp_path) as first:
-        job = trainlive.launch(code="import time; time.sleep(5)")
+        job = trainlive.launch(code="import time; time.sleep(8)")
         follower = threading.Thread(target=run, args=(job,))
         follower.start()
         first.wait(job.job_id, "running")
+        waited: list[str] = []
+        waiter = threading.Thread(target=lambda: waited.append(job.wait(120).status))
+        waiter.start()
+        time.sleep(0.2)
         first.process.kill()
         first.process.wait()
         with pytest.raises(NoServerError):
@@ -185,7 +190,25 @@ def test_the_stream_goes_on_when_its_server_was_restarted(tmp_path: Path, at: Ca
             assert errors == []
             assert messages[-1]["status"] == "completed"
             assert len(messages) > before + 1
-            assert job.wait(5).status == "completed", "the client as well has found the new server"
+            waiter.join(60)
+            assert waited == ["completed"], "the client as well has found the new server"
+
+
+def test_of_several_servers_that_show_the_same_jobs_any_will_do(
+    client: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with serve(client.home):
+        assert trainlive.launch(code="pass").wait(60).status == "completed"
+
+
+def test_what_is_to_be_said_of_a_job_is_in_its_line(client: RealServer) -> None:
+    code = "import jupyter_trainlive as t\nfor step in range(1, 4): t.log({'loss': float('nan')}, step=step)"
+    job = trainlive.launch(code=code, name="odd").wait(60)
+    (alert,) = job.alerts
+    assert alert["message"] in repr(job)
+    failed = trainlive.launch(code="raise ValueError('no data')").wait(60)
+    assert "ValueError: no data" in repr(failed)
 
 
 class OddServer(http.server.BaseHTTPRequestHandler):

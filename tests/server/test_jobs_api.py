@@ -264,3 +264,11 @@ def test_without_a_gpu_the_system_shows_cpu_and_memory(server: RealServer) -> No
     assert system["gpus"] == []
     assert system["host"]["cpu_count"] >= 1
     assert 0 < system["host"]["memory_used_gb"] < system["host"]["memory_total_gb"]
+
+
+@pytest.mark.parametrize("odd", ["nope", "job_zzz", "job_000000000000", "%2e%2e", "job_3F9K2M7QX1AB"])
+def test_what_is_no_id_is_answered_as_json(server: RealServer, odd: str) -> None:
+    with server.http() as http:
+        answer = http.get(f"api/training/jobs/{odd}")
+    assert answer.status_code == 404
+    assert "There is no job" in answer.json()["message"]
