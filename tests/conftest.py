@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import settings
 
 from .real_server import RealServer, serve
+
+# What a script starts in the background ignores interrupts, and so would all that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time, however slow the machine is.
 settings.register_profile("here", derandomize=True, deadline=None)
