@@ -121,8 +121,7 @@ class Scheduler:
 
     def _holder(self, gpu: Gpu, uuid: str, job: Job | None) -> str | None:
         if job is not None:
-            held = ", which is held" if job.status is Status.PAUSED else ""
-            return f"job {job.spec.get('name') or job.job_id}{held}"
+            return f"job {job.spec.get('name') or job.job_id}"
         if self._lease_dir is not None:
             try:
                 if not leases.is_free(self._lease_dir, uuid):
