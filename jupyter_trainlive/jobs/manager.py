@@ -30,7 +30,7 @@ from .registry import Registry
 from .scheduler import Scheduler
 from .stalls import StallRule
 from .submission import Defaults, create, spec_of
-from .supervisor import Rules, Supervisor, wish_of
+from .supervisor import Rules, Supervisor, say_wish
 from .tracker import Tracker
 
 _CANCEL_AGAIN_SECONDS = 0.2
@@ -249,7 +249,7 @@ class JobManager(LoggingConfigurable):
         """
         async with self._deciding(job_id, Action.RELEASE if release else Action.PAUSE) as tracker:
             await tracker.note("pause_requested", release=release, request=tracker.job.server.pause_request + 1)
-            await self._tell(tracker)
+            await say_wish(tracker)
             if not tracker.job.running:
                 await self._supervisor.write_progress(tracker)
         tracker.put(None)
@@ -267,7 +267,7 @@ class JobManager(LoggingConfigurable):
             if again:
                 await tracker.note("queued", attempt=tracker.job.attempt + 1)
                 self._follower.follow(tracker, self._registry)
-            await self._tell(tracker)
+            await say_wish(tracker)
             if not tracker.job.running:
                 await self._supervisor.write_progress(tracker)
         self._scheduler.wake()
@@ -342,10 +342,6 @@ class JobManager(LoggingConfigurable):
 
     def _not_the_owner(self) -> str:
         return f"The jobs in {self.jobs_dir} belong to {self._ownership.owner()}."
-
-    async def _tell(self, tracker: Tracker) -> None:
-        """Have control.json say what the journal says."""
-        await asyncio.to_thread(write_wish, tracker.job_dir.control_file, wish_of(tracker.job))
 
     async def _adopt(self, tracker: Tracker) -> None:
         await self._follower.adopt(tracker, self._registry)

@@ -75,7 +75,7 @@ class Supervisor:
     async def tell(self, tracker: Tracker) -> None:
         """Have control.json say what the journal says, whatever was decided meanwhile. Raises OSError."""
         async with tracker.deciding:
-            await asyncio.to_thread(write_wish, tracker.job_dir.control_file, wish_of(tracker.job))
+            await say_wish(tracker)
 
     async def reattach(self, tracker: Tracker) -> None:
         """See to what an earlier server began: that a launch leads to a process, and work is handed over."""
@@ -143,6 +143,11 @@ class Supervisor:
         self._log.warning("Job %s: %s", tracker.job.job_id, error)
         await tracker.note("start_timed_out", error=error)
         await escalate(tracker, Graces(0, 0, self._rules.graces.terminate))
+
+
+async def say_wish(tracker: Tracker) -> None:
+    """Have control.json say what the journal says; for who is deciding on the job. Raises OSError."""
+    await asyncio.to_thread(write_wish, tracker.job_dir.control_file, wish_of(tracker.job))
 
 
 def wish_of(job: Job) -> Wish:

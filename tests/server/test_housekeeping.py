@@ -21,7 +21,6 @@ import os
 from pathlib import Path
 (Path(os.environ["TRAINLIVE_JOB_DIR"]) / "artifacts" / "model.bin").write_bytes(os.urandom({size} << 20))
 """
-DAYS_AGO = "import json, pathlib\n"
 
 
 @pytest.fixture(scope="module")
