@@ -22,6 +22,7 @@ import pytest
 from jupyter_trainlive.kernels.processes import start_time
 from jupyter_trainlive.protocol.journal import JournalReader
 
+from ..small_disk import small_disk
 from .harness import HALF, STEPS, Count, Place, code, count, until
 from .table import Table, write, written
 
@@ -132,18 +133,14 @@ def fill(path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "home" / "jobs"
-    folder.mkdir(parents=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True).returncode:
-        pytest.skip("this user may not mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "home" / "jobs", "2m") as disk:
+        yield disk
 
 
-def test_the_disk_is_full_for_a_while(small_disk: Path, place: Place, table: Table) -> None:
+def test_the_disk_is_full_for_a_while(disk: Path, place: Place, table: Table) -> None:
     job_id = place.submit_half()
-    filler = small_disk / "filler"
+    filler = disk / "filler"
     fill(filler)
     place.go_on(job_id)
     time.sleep(2)

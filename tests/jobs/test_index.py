@@ -27,6 +27,8 @@ from jupyter_trainlive.jobs.index import Index, IndexLost
 from jupyter_trainlive.jobs.schema import APPLICATION_ID, MIGRATIONS, Migration
 from jupyter_trainlive.jobs.snapshots import Snapshot
 
+from ..small_disk import small_disk
+
 
 def snapshot(number: int = 1, count: int = 3) -> Snapshot:
     return Snapshot(
@@ -622,18 +624,13 @@ def test_nothing_can_be_asked_of_a_closed_index(path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("this user may not mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "512k") as disk:
+        yield disk
 
 
-def test_a_full_disk_is_told_and_loses_nothing(small_disk: Path) -> None:
-    path, filler = small_disk / "index.sqlite3", small_disk / "filler"
+def test_a_full_disk_is_told_and_loses_nothing(disk: Path) -> None:
+    path, filler = disk / "index.sqlite3", disk / "filler"
     with opened(path) as index:
         index.save([snapshot(1)])
         with pytest.raises(OSError, match="No space"):
@@ -650,8 +647,8 @@ def test_a_full_disk_is_told_and_loses_nothing(small_disk: Path) -> None:
         assert by_id(index.load()) == by_id([large, snapshot(2)])
 
 
-def test_an_index_that_finds_no_room_to_begin_begins_when_there_is_some(small_disk: Path) -> None:
-    path, filler = small_disk / "index.sqlite3", small_disk / "filler"
+def test_an_index_that_finds_no_room_to_begin_begins_when_there_is_some(disk: Path) -> None:
+    path, filler = disk / "index.sqlite3", disk / "filler"
     with pytest.raises(OSError, match="No space"):
         filler.write_bytes(bytes(1 << 20))
     with opened(path) as index:

@@ -10,7 +10,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from jupyter_trainlive.protocol.jobdir import JobDir, new_job_id, write_json
 from jupyter_trainlive.protocol.journal import JournalReader, append_shared
 
 from ..managing import become, managing, reach, submit
+from ..small_disk import small_disk
 
 FAST = {"cancel_grace": 0.2, "interrupt_grace": 0.4, "terminate_grace": 0.4, "poll_interval": 0.2}
 
@@ -183,26 +183,20 @@ async def test_a_journal_that_cannot_be_read_for_a_while_loses_nothing(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], capture_output=True
-    ).returncode:
-        pytest.skip("this user may not mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "512k") as disk:
+        yield disk
 
 
-async def test_a_full_disk_refuses_the_job_and_nothing_of_it_is_left(small_disk: Path) -> None:
-    async with managing(small_disk / "jobs", **FAST) as manager:
+async def test_a_full_disk_refuses_the_job_and_nothing_of_it_is_left(disk: Path) -> None:
+    async with managing(disk / "jobs", **FAST) as manager:
         with pytest.raises(OSError, match="No space"):
-            (small_disk / "filler").write_bytes(bytes(1 << 20))
+            (disk / "filler").write_bytes(bytes(1 << 20))
         with pytest.raises(NoStorage, match="no room left"):
             await submit(manager, "pass")
         assert not any(path.name.startswith("job_") for path in manager.jobs_dir.iterdir())
         assert await manager.list() == []
-        (small_disk / "filler").unlink()
+        (disk / "filler").unlink()
         assert await submit(manager, "pass") in [tracker.job_dir.job_id for tracker in await manager.list()]
         for tracker in await manager.list():
             await reach(manager, tracker.job_dir.job_id)
