@@ -40,25 +40,34 @@ class ControlReader:
     """Reads control.json cheaply: one `stat` while nothing changes."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        # As a string: the system is asked about it at every step.
+        self._path = str(path)
         self._seen: tuple[int, int] | None = None
         self._wish = Wish()
 
     def wish(self) -> Wish:
         """What is wanted now; an unreadable or unknown content leaves the last known wish standing."""
-        try:
-            status = os.stat(self._path)  # noqa: PTH116 - asked at every step, and a little quicker
-        except OSError:
-            return self._wish
-        seen = (status.st_mtime_ns, status.st_ino)
+        seen = self._look()
         if seen != self._seen:
             # Not seen as long as it can't be read: a wish must not be missed for want of a file descriptor.
             with contextlib.suppress(OSError):
-                content = self._path.read_bytes()
-                self._seen = seen
+                content = Path(self._path).read_bytes()
                 with contextlib.suppress(ValueError, KeyError, TypeError):
                     self._wish = _wish(json.loads(content))
+                # Last: the interrupt that comes with a cancellation must not make us miss it.
+                self._seen = seen
         return self._wish
+
+    def unchanged(self) -> bool:
+        """Whether nothing was written since the last wish was read."""
+        return self._look() == self._seen
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._path)  # noqa: PTH116
+        except OSError:
+            return self._seen
+        return status.st_mtime_ns, status.st_ino
 
 
 def _wish(content: object) -> Wish:

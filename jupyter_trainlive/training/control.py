@@ -49,6 +49,7 @@ class Gate:
         self._reader = ControlReader(job_dir.control_file)
         self._answers = answers
         self._heeded = False
+        self._idle = False
         #: The requests that the training waits for, that it leaves for, and that it refused last.
         self._held: int | None = None
         self._leaving: int | None = None
@@ -66,6 +67,14 @@ class Gate:
         # Who could not obey at once is asked again, and by then it may be wished no more.
         self._leaving = wish.request if wish.desired is Desired.RELEASED else None
         return wish.desired
+
+    @property
+    def open(self) -> bool:
+        """Whether there is nothing to heed, as nearly always: the training may simply go on."""
+        if self._idle and self._reader.unchanged():
+            return True
+        self._idle = self._held is None and self._reader.wish().desired is Desired.RUNNING
+        return self._idle
 
     def hold(self, step: int | None, *, no_release: str) -> None:
         """Return only when the job isn't held (any more): for who can be held, but not told to stop or leave."""

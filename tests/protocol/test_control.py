@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_trainlive.protocol import control
 from jupyter_trainlive.protocol.control import ControlReader, Desired, Wish, write_wish
 
 
@@ -69,3 +70,19 @@ def test_looking_costs_a_stat_while_nothing_changes(tmp_path: Path) -> None:
         file.write(b'{"desired":"cancelled","request":0}')
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert reader.wish() == Wish()
+
+
+def test_a_wish_is_not_missed_when_its_reading_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancellation and an interrupt come together; whoever catches the interrupt asks again."""
+    file = tmp_path / "control.json"
+    reader = ControlReader(file)
+    write_wish(file, Wish(Desired.CANCELLED))
+
+    def interrupted(content: object) -> Wish:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(control, "_wish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            reader.wish()
+    assert reader.wish().desired is Desired.CANCELLED
