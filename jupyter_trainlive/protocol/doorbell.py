@@ -7,11 +7,15 @@ that is busy, the journals wait and its slow poll finds them.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+#: A job does not ring again for so long: who has heard it looks again until that long has brought nothing more.
+UNTOLD_SECONDS = 0.04
 
 _NAME = ".doorbell"
 #: A Unix socket's path has at most 108 bytes on Linux and 104 on macOS, its end included.
@@ -44,13 +48,21 @@ class Doorbell:
         self._message = job_id.encode()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
+        self._rung_at = -math.inf
         self._held = contextlib.ExitStack()
         self._address = ""
         with contextlib.suppress(OSError):
             self._address = self._held.enter_context(_address(jobs_dir))
 
-    def ring(self) -> None:
-        """Say that something is new; never blocks, never fails."""
+    def ring(self, now: float | None = None) -> None:
+        """Say that something is new; with `now` (a clock's seconds) only if that was not just said.
+
+        Never blocks, never fails.
+        """
+        if now is not None:
+            if 0 <= now - self._rung_at < UNTOLD_SECONDS:
+                return
+            self._rung_at = now
         with contextlib.suppress(OSError):
             self._socket.sendto(self._message, self._address)
 

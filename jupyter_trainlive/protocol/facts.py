@@ -6,8 +6,10 @@ bear its attempt; the records behind it in the same journal belong to it too.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, TypeVar
 
 from .journal import Record
@@ -15,6 +17,18 @@ from .values import finite, number, whole
 
 AnyFacts = TypeVar("AnyFacts", "ServerFacts", "ProcessFacts", "TrainingFacts")
 
+#: Those of a training's numbers that messages tell by name; all others are points of their series and no more.
+TOLD = frozenset(
+    (
+        "loss",
+        "eval_loss",
+        "learning_rate",
+        "grad_norm",
+        "samples_per_second",
+        "step_time_seconds",
+        "gpu_memory_allocated_gb",
+    )
+)
 #: Of a job's alerts so many are kept at hand, the latest ones; all of them stay in its journals.
 ALERTS_KEPT = 20
 #: More attempts than this are no number of ours.
@@ -86,6 +100,7 @@ class TrainingFacts:
     total_steps: int | None = None
     epoch: float | None = None
     total_epochs: float | None = None
+    #: The newest of each number that is told.
     latest: dict[str, float] = field(default_factory=dict)
     artifacts: tuple[str, ...] = ()
     alerts: tuple[Alert, ...] = ()
@@ -201,7 +216,7 @@ def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
     if (attempt := attempt_of(record, facts.attempt)) > facts.attempt:
         facts = _next_attempt(facts, attempt)
     if kind == "metrics":
-        return _metrics(facts, record, t)
+        return _metrics(facts, (record,))
     if kind == "segment":
         return _with(
             facts,
@@ -249,6 +264,21 @@ def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
     return facts
 
 
+def fold_training_all(facts: TrainingFacts, records: Iterable[Record]) -> TrainingFacts:
+    """The training's facts after more records: what `fold_training` makes of them, but quicker with many numbers."""
+    for are_numbers, run in groupby(records, key=_numbers_alone):
+        facts = (_metrics if are_numbers else _one_by_one)(facts, run)
+    return facts
+
+
+def _numbers_alone(record: Record) -> bool:
+    return record["kind"] == "metrics" and "attempt" not in record
+
+
+def _one_by_one(facts: TrainingFacts, records: Iterable[Record]) -> TrainingFacts:
+    return functools.reduce(fold_training, records, facts)
+
+
 def _next_attempt(facts: TrainingFacts, attempt: int) -> TrainingFacts:
     return TrainingFacts(
         attempt=attempt,
@@ -264,24 +294,26 @@ def _next_attempt(facts: TrainingFacts, attempt: int) -> TrainingFacts:
     )
 
 
-def _metrics(facts: TrainingFacts, record: Record, t: float) -> TrainingFacts:
-    step = whole(record.get("step"))
-    epoch = finite(record.get("epoch"))
-    total = whole(record.get("total_steps"))
-    latest = facts.latest
-    values = record.get("values")
-    if isinstance(values, dict) and values:
-        latest = {**latest, **{name: value for name, item in values.items() if (value := number(item)) is not None}}
-    moved = step is not None and step != facts.step
-    return _with(
-        facts,
-        latest=latest,
-        step=step if step is not None else facts.step,
-        epoch=epoch if epoch is not None else facts.epoch,
-        total_steps=total if total is not None else facts.total_steps,
-        stepped_at=t if moved else facts.stepped_at,
-        anchor=(t, step) if facts.anchor is None and moved and step is not None else facts.anchor,
-    )
+def _metrics(facts: TrainingFacts, records: Iterable[Record]) -> TrainingFacts:
+    """The facts after more numbers, none of which begins an attempt: there may be many thousands a second."""
+    latest, step, epoch, total = dict(facts.latest), facts.step, facts.epoch, facts.total_steps
+    stepped_at, anchor = facts.stepped_at, facts.anchor
+    for record in records:
+        values = record.get("values")
+        if isinstance(values, dict):
+            for name in TOLD & values.keys():
+                if (value := number(values[name])) is not None:
+                    latest[name] = value
+        at = whole(record.get("step"))
+        if at is not None and at != step:
+            step, stepped_at = at, float(record["t"])
+            if anchor is None:
+                anchor = (stepped_at, at)
+        if "epoch" in record and (known := finite(record["epoch"])) is not None:
+            epoch = known
+        if "total_steps" in record and (most := whole(record["total_steps"])) is not None:
+            total = most
+    return _with(facts, latest=latest, step=step, epoch=epoch, total_steps=total, stepped_at=stepped_at, anchor=anchor)
 
 
 def _with_alert(alerts: tuple[Alert, ...], record: Record, t: float) -> tuple[Alert, ...]:

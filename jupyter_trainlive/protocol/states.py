@@ -20,7 +20,7 @@ from .facts import (
     TrainingFacts,
     fold_process,
     fold_server,
-    fold_training,
+    fold_training_all,
 )
 from .journal import Record
 
@@ -258,7 +258,7 @@ def fold(job: Job, journal: Journal, record: Record) -> Job:
 def fold_all(job: Job, journal: Journal, records: Iterable[Record]) -> Job:
     """The job after more records of one journal, in their order."""
     if journal is Journal.TRAINING:
-        return replace(job, training=functools.reduce(fold_training, records, job.training))
+        return replace(job, training=fold_training_all(job.training, records))
     if journal is Journal.PROCESS:
         return replace(job, process=functools.reduce(fold_process, records, job.process))
     return replace(job, server=functools.reduce(fold_server, records, job.server))

@@ -54,7 +54,7 @@ def log(
 
 def _between_steps(recorder: Recorder) -> None:
     """Heed a pause, unless a trainer or another thread than the one that trains is in here."""
-    if recorder.trainer_runs or threading.current_thread() is not threading.main_thread():
+    if recorder.trainer_runs or recorder.gate.open or threading.current_thread() is not threading.main_thread():
         return
     if os.environ.get("WORLD_SIZE", "1") != "1":
         recorder.gate.decline(_TOGETHER)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import itemgetter
 
 from ..protocol.doorbell import Doorbell
 from ..protocol.facts import ServerFacts
@@ -21,14 +22,14 @@ from ..protocol.journal import JournalWriter, Record
 from ..protocol.messages import progress_message
 from ..protocol.states import Job, Journal, fold_all
 from .control import Gate
-from .numbers import checked_count, checked_name, checked_number, kind_of
+from .numbers import all_finite, checked_count, checked_name, checked_number, kind_of
 from .owner import attempt_of_this_process, claim, is_ours, job_dir_of_this_process
 from .watch import PATIENCE, NonFiniteLoss, NonFiniteWatch
 
 #: progress.json is for pollers that come once a second.
 PROGRESS_INTERVAL_SECONDS = 1.0
-#: So many records are folded together at the most: about a millisecond's work.
-_FOLD_AT_ONCE = 250
+#: So many combinations of names are remembered; who makes up new ones all the time pays for it.
+_MOST_NAMES = 250
 
 
 class Recorder:
@@ -53,15 +54,21 @@ class Recorder:
         self.gate = Gate(job_dir, self)
         self.watch = NonFiniteWatch(nan_patience)
         self._stop_on_nan = stop_on_nan
-        self._stop: NonFiniteLoss | None = None
+        #: Why the training should stop at this step, where it should: to be raised by whoever can.
+        self.stop: NonFiniteLoss | None = None
         self._clock = clock
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._journal = JournalWriter(job_dir.training_journal, clock)
         self._doorbell = Doorbell(job_dir.path.parent, job_dir.job_id)
         self._job = Job(job_dir.job_id, server=ServerFacts(attempt, starting_at=clock()))
-        #: Written, but not yet part of `_job`: folding waits until progress.json is due.
-        self._unfolded: list[Record] = []
+        #: Combinations of names that are known to be good.
+        self._names: set[tuple[str, ...]] = set()
+        #: By their names, the newest numbers (seq, t, record) that are written but not yet part of `_job`: folding
+        #: waits until progress.json is due.
+        self._unfolded: dict[tuple[str, ...], tuple[int, float, Record]] = {}
+        #: Whether the time from which the speed is reckoned is known: the record that sets it is folded at once.
+        self._anchored = False
         self._progress_at = -math.inf
         self._step: int | None = None
         self._trainer_counts = False
@@ -120,37 +127,38 @@ class Recorder:
         """
         if os.getpid() != self._pid:
             return
-        if not isinstance(values, Mapping):
+        if type(values) is not dict and not isinstance(values, Mapping):
             raise TypeError(f"log takes a dict of numbers by name, not {kind_of(values)}")
-        record: Record = {
-            "step": None,
-            "values": {checked_name(key): checked_number(key, item) for key, item in values.items()},
-        }
+        names = tuple(values)
+        if names not in self._names:
+            self._check_names(names)
+        numbers = {key: item if type(item) is float else checked_number(key, item) for key, item in values.items()}
+        given = step if step is None or (type(step) is int and step >= 0) else checked_count("step", step)
+        more: Record = {}
         if epoch is not None:
-            record["epoch"] = checked_number("epoch", epoch)
+            more["epoch"] = checked_number("epoch", epoch)
         if total_steps is not None:
-            record["total_steps"] = checked_count("total_steps", total_steps)
-        given = None if step is None else checked_count("step", step)
+            more["total_steps"] = checked_count("total_steps", total_steps)
+        finite = all_finite(numbers.values())
         with self._lock:
             if given is None:
                 given = (self._step or 0) + (0 if self._trainer_counts else 1)
-            record["step"] = self._step = given
-            self._record("metrics", record)
-            odd = self.watch.see(given, record["values"])
+            self._step = given
+            record = {"step": given, "values": numbers, **more}
+            if finite:
+                self._record_numbers(names, record)
+            else:
+                self._record("metrics", record)
+            odd = None if finite and self.watch.calm else self.watch.see(given, numbers)
         if odd is not None:
             self.alert("non_finite_loss", odd, given)
             if self._stop_on_nan:
-                self._stop = NonFiniteLoss(odd)
+                self.stop = NonFiniteLoss(odd)
 
     @property
     def step(self) -> int | None:
         """The step that was recorded last."""
         return self._step
-
-    @property
-    def stop(self) -> NonFiniteLoss | None:
-        """Why the training should stop at this step, where it should: to be raised by whoever can."""
-        return self._stop
 
     def held(self, request: int, step: int | None) -> None:
         """The training waits behind `step`, as request `request` wanted."""
@@ -198,6 +206,29 @@ class Recorder:
             self._journal.close()
             self._doorbell.close()
 
+    def _check_names(self, names: tuple[str, ...]) -> None:
+        """Raises where one of them may not be logged."""
+        for name in names:
+            checked_name(name)
+        if len(self._names) >= _MOST_NAMES:
+            self._names.clear()
+        self._names.add(names)
+
+    def _record_numbers(self, names: tuple[str, ...], record: Record) -> None:
+        """Append finite numbers and ring: as `_record` does, but at the least cost."""
+        try:
+            seq, t = self._journal.append_finite("metrics", record)
+        except OSError as error:
+            self._warn(error)
+            return
+        # Of those of the same names only the newest can be in progress.json.
+        self._unfolded[names] = (seq, t, record)
+        if t - self._progress_at >= PROGRESS_INTERVAL_SECONDS or t < self._progress_at:
+            self._write_progress(t)
+        elif not self._anchored or len(self._unfolded) >= _MOST_NAMES:
+            self._fold()
+        self._doorbell.ring(t)
+
     def _record(self, kind: str, values: Record, *, now: bool = False) -> None:
         """Append and ring; `now` replaces progress.json at once."""
         # Before the lock: another thread may have held it when this process was forked.
@@ -210,16 +241,19 @@ class Recorder:
                 self._warn(error)
                 return
             t = self._clock()
-            self._unfolded.append({"seq": seq, "t": t, "kind": kind, **values})
+            self._fold({"seq": seq, "t": t, "kind": kind, **values})
             if now or t - self._progress_at >= PROGRESS_INTERVAL_SECONDS or t < self._progress_at:
                 self._write_progress(t)
-            elif len(self._unfolded) >= _FOLD_AT_ONCE:
-                self._fold()
         self._doorbell.ring()
 
-    def _fold(self) -> None:
-        self._job = fold_all(self._job, Journal.TRAINING, self._unfolded)
+    def _fold(self, *records: Record) -> None:
+        metrics = [
+            {"seq": seq, "t": t, "kind": "metrics", **record}
+            for seq, t, record in sorted(self._unfolded.values(), key=itemgetter(0))
+        ]
         self._unfolded.clear()
+        self._job = fold_all(self._job, Journal.TRAINING, (*metrics, *records))
+        self._anchored = self._job.training.anchor is not None
 
     def _write_progress(self, t: float) -> None:
         self._progress_at = t

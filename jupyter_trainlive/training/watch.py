@@ -34,6 +34,11 @@ class NonFiniteWatch:
         self._since: int | None = None
         self._seen: set[tuple[str, str]] = set()
 
+    @property
+    def calm(self) -> bool:
+        """Whether a log of finite numbers would change nothing."""
+        return self._row == 0
+
     def see(self, step: int | None, values: Mapping[str, Any]) -> str | None:
         """What to tell after this log, in a sentence; None as long as there is nothing, or nothing new."""
         watched = {name: values[name] for name in self.names if name in values}

@@ -31,6 +31,19 @@ def test_a_ring_tells_the_listener_which_job_it_was(tmp_path: Path) -> None:
             bell.recv(64)
 
 
+def test_who_rings_again_and_again_is_heard_once_in_a_while(tmp_path: Path) -> None:
+    with listen(tmp_path) as bell, doorbell_in(tmp_path) as doorbell:
+        heard = []
+        # The clock is set back in the middle.
+        for now in (100.0, 100.001, 100.039, 100.041, 50.0, 50.001, 200.0):
+            doorbell.ring(now)
+            try:
+                heard.append((now, bell.recv(64)))
+            except BlockingIOError:
+                continue
+        assert heard == [(now, JOB_ID.encode()) for now in (100.0, 100.041, 50.0, 200.0)]
+
+
 def test_without_a_listener_ringing_is_no_error(tmp_path: Path) -> None:
     with doorbell_in(tmp_path) as doorbell, doorbell_in(tmp_path / "no such folder") as nowhere:
         nowhere.ring()

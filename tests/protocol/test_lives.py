@@ -15,6 +15,7 @@ from jupyter_trainlive.protocol.messages import job_view, message
 from jupyter_trainlive.protocol.moves import MOVES, Action, refusal
 from jupyter_trainlive.protocol.saved import restored, saved
 from jupyter_trainlive.protocol.states import Job, Journal, Status, fold
+from jupyter_trainlive.protocol.states import fold_all as fold_many
 from jupyter_trainlive.protocol.values import dumps
 
 from .lives import Entry, Life, interleavings, lives
@@ -59,6 +60,29 @@ def test_any_interleaving_gives_the_same_job(data: st.DataObject) -> None:
     one, other = (fold_all(data.draw(interleavings(life))) for _ in range(2))
     assert one == other
     assert_legal(one)
+
+
+_odd = st.one_of(st.none(), st.booleans(), st.integers(0, 3), st.floats(), st.sampled_from(["nan", "x"]))
+_metrics = st.fixed_dictionaries(
+    {"kind": st.just("metrics"), "t": st.floats(0, 9), "seq": st.just(1)},
+    optional={
+        "step": _odd,
+        "epoch": _odd,
+        "total_steps": _odd,
+        "attempt": st.integers(0, 3),
+        "values": st.one_of(_odd, st.dictionaries(st.sampled_from(["loss", "grad_norm", "own"]), _odd)),
+    },
+)
+_others = st.fixed_dictionaries(
+    {"kind": st.sampled_from(["segment", "resumed", "start"]), "t": st.floats(0, 9), "seq": st.just(1)},
+    optional={"attempt": st.integers(0, 3), "step": st.integers(0, 3)},
+)
+
+
+@given(st.lists(st.one_of(_metrics, _metrics, _others)))
+def test_many_numbers_at_once_are_folded_as_one_by_one(records: list[dict[str, object]]) -> None:
+    at_once = fold_many(JOB, Journal.TRAINING, records)
+    assert at_once == fold_all([(Journal.TRAINING, record) for record in records])
 
 
 @given(RECORDS)

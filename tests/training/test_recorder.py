@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_trainlive.protocol import values as protocol_values
 from jupyter_trainlive.protocol.doorbell import listen
 from jupyter_trainlive.protocol.values import number
 from jupyter_trainlive.training.log import log
@@ -42,13 +43,25 @@ def test_what_was_logged_survives_sigkill(job: Job) -> None:
     assert job.series("loss") == [(step, 1 / step) for step in range(1, 1001)]
 
 
-def test_every_record_rings_the_doorbell(job: Job, recorder: Recorder) -> None:
+def test_numbers_and_all_that_happens_ring_the_doorbell(job: Job, recorder: Recorder) -> None:
     bell = listen(job.dir.path.parent)
     recorder.start()
     recorder.metrics({"loss": 1})
     recorder.end("completed")
     assert [bell.recv(100) for _ in range(3)] == [job.dir.job_id.encode()] * 3
     bell.close()
+
+
+def test_all_ways_of_writing_a_log_give_the_same_record(in_job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With orjson, without it as in a kernel that has the standard library only, and what orjson can't write."""
+    values = {"loss": 0.1, "a": 5e-324, "b": -1.7976931348623157e308, "c": 1e16, "d": 3, "e": 2**70, "\ud800": 1.5}
+    log(values, step=1)
+    log({key: item for key, item in values.items() if key not in ("e", "\ud800")}, step=1)
+    monkeypatch.setattr(protocol_values, "orjson", None)
+    log(values, step=1)
+    one, quick, other = in_job.records("metrics")
+    assert one["values"] == other["values"] == values
+    assert quick["values"] == {key: item for key, item in values.items() if key not in ("e", "\ud800")}
 
 
 def test_steps_count_on_where_none_is_given(in_job: Job) -> None:
