@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -59,17 +58,42 @@ def test_a_wish_that_could_not_be_read_is_read_later(tmp_path: Path, monkeypatch
     assert reader.wish() == Wish(Desired.CANCELLED, 3)
 
 
-def test_looking_costs_a_stat_while_nothing_changes(tmp_path: Path) -> None:
+def refused(*_: object, **__: object) -> None:
+    raise OSError("too many open files")
+
+
+def test_looking_asks_nothing_of_the_system_while_nothing_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "control.json"
     write_wish(path, Wish())
     reader = ControlReader(path)
     reader.wish()
-    # The content behind an unchanged stat is not looked at.
-    status = path.stat()
-    with path.open("r+b") as file:
-        file.write(b'{"desired":"cancelled","request":0}')
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", refused)
+        patch.setattr(Path, "open", refused)
+        assert reader.unchanged()
+        assert reader.wish() == Wish()
+    write_wish(path, Wish(Desired.PAUSED, 1))
+    assert not reader.unchanged()
+    assert reader.wish() == Wish(Desired.PAUSED, 1)
+
+
+@pytest.mark.parametrize("begin", ["without", "with"])
+def test_a_wish_that_was_not_counted_is_seen_a_little_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: str
+) -> None:
+    """Written by another version, or by a server that was killed in between."""
+    path, now = tmp_path / "control.json", [100.0]
+    monkeypatch.setattr(control.time, "monotonic", lambda: now[0])
+    write_wish(path, Wish())
+    if begin == "without":
+        path.with_suffix(".count").unlink()
+    reader = ControlReader(path)
     assert reader.wish() == Wish()
+    path.write_text('{"desired": "cancelled", "request": 3}')
+    now[0] += 1.1
+    assert reader.wish() == Wish(Desired.CANCELLED, 3)
 
 
 def test_a_wish_is_not_missed_when_its_reading_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
