@@ -47,14 +47,15 @@ def log(
         if recorder.stop is not None:
             # A new one each time, since a traceback grows with every raise.
             raise NonFiniteLoss(*recorder.stop.args)
-        _between_steps(recorder)
+        if not recorder.gate.open:
+            _between_steps(recorder)
     elif job_dir_of_this_process() is None:
         say_that_nothing_is_recorded()
 
 
 def _between_steps(recorder: Recorder) -> None:
     """Heed a pause, unless a trainer or another thread than the one that trains is in here."""
-    if recorder.trainer_runs or recorder.gate.open or threading.current_thread() is not threading.main_thread():
+    if recorder.trainer_runs or threading.current_thread() is not threading.main_thread():
         return
     if os.environ.get("WORLD_SIZE", "1") != "1":
         recorder.gate.decline(_TOGETHER)

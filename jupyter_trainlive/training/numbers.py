@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Iterable
 from typing import Any
 
 NAME_LIMIT = 200
@@ -40,15 +38,6 @@ def checked_number(key: object, value: object) -> float | int:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{key!r} must be a number, not {kind_of(value)}")
     return int(value) if isinstance(value, int) else float(value)
-
-
-def all_finite(numbers: Iterable[float | int]) -> bool:
-    """Whether none of them is NaN or infinite; may say no where they are only very large."""
-    try:
-        # A sum is quicker than a look at each, and one that is not finite spoils it.
-        return math.isfinite(sum(numbers))
-    except OverflowError:
-        return False
 
 
 def checked_count(key: str, value: Any) -> int:

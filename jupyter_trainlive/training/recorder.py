@@ -22,7 +22,7 @@ from ..protocol.journal import JournalWriter, Record
 from ..protocol.messages import progress_message
 from ..protocol.states import Job, Journal, fold_all
 from .control import Gate
-from .numbers import all_finite, checked_count, checked_name, checked_number, kind_of
+from .numbers import checked_count, checked_name, checked_number, kind_of
 from .owner import attempt_of_this_process, claim, is_ours, job_dir_of_this_process
 from .watch import PATIENCE, NonFiniteLoss, NonFiniteWatch
 
@@ -30,6 +30,18 @@ from .watch import PATIENCE, NonFiniteLoss, NonFiniteWatch
 PROGRESS_INTERVAL_SECONDS = 1.0
 #: So many combinations of names are remembered; who makes up new ones all the time pays for it.
 _MOST_NAMES = 250
+
+
+#: Counts up in a forked child: what was made before the fork is its parent's. To ask for the pid would call the system.
+_process = 0
+
+
+def _forked() -> None:
+    global _process
+    _process += 1
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Recorder:
@@ -57,7 +69,7 @@ class Recorder:
         #: Why the training should stop at this step, where it should: to be raised by whoever can.
         self.stop: NonFiniteLoss | None = None
         self._clock = clock
-        self._pid = os.getpid()
+        self._process = _process
         self._lock = threading.RLock()
         self._journal = JournalWriter(job_dir.training_journal, clock)
         self._doorbell = Doorbell(job_dir.path.parent, job_dir.job_id)
@@ -125,7 +137,7 @@ class Recorder:
 
         Raises TypeError or ValueError, which names the key, where something else is given.
         """
-        if os.getpid() != self._pid:
+        if self._process != _process:
             return
         if type(values) is not dict and not isinstance(values, Mapping):
             raise TypeError(f"log takes a dict of numbers by name, not {kind_of(values)}")
@@ -139,7 +151,11 @@ class Recorder:
             more["epoch"] = checked_number("epoch", epoch)
         if total_steps is not None:
             more["total_steps"] = checked_count("total_steps", total_steps)
-        finite = all_finite(numbers.values())
+        try:
+            # A sum is quicker than a look at each, and one that is not finite spoils it.
+            finite = math.isfinite(sum(numbers.values()))
+        except OverflowError:
+            finite = False
         with self._lock:
             if given is None:
                 given = (self._step or 0) + (0 if self._trainer_counts else 1)
@@ -202,7 +218,7 @@ class Recorder:
     def close(self) -> None:
         """Let go of the journal and the doorbell; nothing is recorded afterwards."""
         with self._lock:
-            self._pid = -1
+            self._process = -1
             self._journal.close()
             self._doorbell.close()
 
@@ -232,7 +248,7 @@ class Recorder:
     def _record(self, kind: str, values: Record, *, now: bool = False) -> None:
         """Append and ring; `now` replaces progress.json at once."""
         # Before the lock: another thread may have held it when this process was forked.
-        if os.getpid() != self._pid:
+        if self._process != _process:
             return
         with self._lock:
             try:
@@ -279,7 +295,8 @@ def warn(text: str) -> None:
 
 
 _current: Recorder | None = None
-_current_pid: int | None = None
+#: In which process `_current` was looked for; None where it was not yet.
+_current_process: int | None = None
 _current_lock = threading.Lock()
 
 
@@ -288,16 +305,16 @@ def current() -> Recorder | None:
 
     The first process of a job that asks is the one that records; a forked or spawned child gets None.
     """
-    global _current, _current_pid
-    if _current_pid == os.getpid():
+    global _current, _current_process
+    if _current_process == _process:
         return _current
-    if _current_pid is not None:
+    if _current_process is not None:
         # A fork of the process that had asked before; the lock may be held by a thread that is not here.
         return None
     with _current_lock:
-        if _current_pid is None:
+        if _current_process is None:
             _current = _of_this_process()
-            _current_pid = os.getpid()
+            _current_process = _process
         return _current
 
 

@@ -82,7 +82,7 @@ def in_job(job: Job, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
     """A job to which this very process belongs."""
     monkeypatch.setenv(JOB_DIR_VARIABLE, str(job.dir.path))
     monkeypatch.setattr(module, "_current", None)
-    monkeypatch.setattr(module, "_current_pid", None)
+    monkeypatch.setattr(module, "_current_process", None)
     yield job
     if module._current is not None:
         module._current.close()
@@ -92,7 +92,7 @@ def in_job(job: Job, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
 def outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(JOB_DIR_VARIABLE, raising=False)
     monkeypatch.setattr(module, "_current", None)
-    monkeypatch.setattr(module, "_current_pid", None)
+    monkeypatch.setattr(module, "_current_process", None)
     monkeypatch.setattr(log, "_told", False)
 
 

@@ -66,7 +66,7 @@ class Runner:
         self._patch.setenv(JOB_DIR_VARIABLE, str(self.job.dir.path))
         self._patch.setenv(ATTEMPT_VARIABLE, str(self.attempt))
         self._patch.setattr(recorder_module, "_current", None)
-        self._patch.setattr(recorder_module, "_current_pid", None)
+        self._patch.setattr(recorder_module, "_current_process", None)
         recorder = current()
         assert recorder is not None
         try:
