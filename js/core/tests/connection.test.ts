@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { JobStore } from "../src/data/store";
 import { JobChannel, type Surroundings } from "../src/wire/channel";
 import { IDLE, LONGEST_DELAY_MS, advance, backoff, type ConnectionEvent, type ConnectionState } from "../src/wire/connection";
+import { ANSWER_MS } from "../src/wire/requests";
 import type { LinkHandlers, Transport } from "../src/wire/transport";
 
 function after(...events: ConnectionEvent[]): ConnectionState {
@@ -74,6 +75,7 @@ class FakeWorld implements Surroundings, Transport {
 
   now = (): number => this.time;
   random = (): number => 1;
+  chartPixels = (): number => 1234;
   after(ms: number, task: () => void): () => void {
     const timer = { at: this.time + ms, task };
     this.timers.push(timer);
@@ -113,6 +115,7 @@ function watching(): { world: FakeWorld; store: JobStore; channel: JobChannel } 
 }
 
 const hello = { type: "hello", seq: 9, job: { job_id: "job_1", status: "running" }, series: [] };
+const steps = (store: JobStore): number[] => store.series.get("loss")!.main.buckets.map(({ x0 }) => x0);
 const points = (seq: number, step: number): object => ({ type: "points", seq, series: { loss: { step: [step], time: [step], value: [1] } } });
 
 describe("the channel", () => {
@@ -128,10 +131,10 @@ describe("the channel", () => {
     world.pass(1);
     expect(world.links).toHaveLength(2);
     world.say(hello);
-    expect(JSON.parse(world.last.sent[0]!)).toEqual({ type: "subscribe", since: 7, series: "*", log: false });
+    expect(JSON.parse(world.last.sent[0]!)).toEqual({ type: "subscribe", since: 7, series: "*", log: false, px: 1234 });
     world.say(points(7, 1));
     world.say(points(8, 2));
-    expect(store.series.get("loss")!.steps).toEqual([1, 2]);
+    expect(steps(store)).toEqual([1, 2]);
     expect(channel.live).toBe("live");
   });
 
@@ -170,7 +173,7 @@ describe("the channel", () => {
     expect(channel.live).toBe("live");
     expect(store.job).toMatchObject({ status: "queued", error: null });
     world.say(points(12, 2));
-    expect(store.series.get("loss")!.steps).toEqual([1, 2]);
+    expect(steps(store)).toEqual([1, 2]);
   });
 
   test("an unknown job is said to be missing", async () => {
@@ -188,6 +191,69 @@ describe("the channel", () => {
     world.say(hello);
     const before = { ...store.job };
     for (const text of ["", "{", "null", "[]", '"hello"', '{"type":"window","buckets":[]}', new ArrayBuffer(2)]) world.last.handlers.message(text);
+    expect(store.job).toEqual(before);
+    expect(channel.live).toBe("live");
+  });
+});
+
+describe("asking for a part of a curve", () => {
+  const request = { names: ["loss"], x0: 100, x1: 200, px: 800, axis: "step", smoothing: 0 };
+  const answer = (id: number): object => ({ type: "window", id, seq: 9, axis: "step", buckets: { loss: [] } });
+
+  test("each question has a number and gets its own answer, in whatever order they come", async () => {
+    const { world, store, channel } = watching();
+    world.say(hello);
+    const first = channel.window(request);
+    const second = channel.window({ ...request, x0: null, x1: null });
+    expect(world.last.sent.slice(1).map((text) => JSON.parse(text))).toEqual([
+      { type: "window", id: 1, ...request },
+      { type: "window", id: 2, ...request, x0: null, x1: null },
+    ]);
+    world.say(answer(2));
+    world.say(answer(1));
+    expect((await first).id).toBe(1);
+    expect((await second).id).toBe(2);
+    expect(store.series.size).toBe(0);
+    world.pass(2 * ANSWER_MS);
+  });
+
+  test("a refusal names its reason, and the question it belongs to", async () => {
+    const { world, channel } = watching();
+    world.say(hello);
+    const refused = channel.window(request);
+    const answered = channel.window(request);
+    world.say({ type: "error", id: 1, field: "x1", message: "x1 must be greater than x0" });
+    world.say(answer(2));
+    await expect(refused).rejects.toMatchObject({ message: "x1 must be greater than x0", field: "x1" });
+    expect((await answered).id).toBe(2);
+  });
+
+  test("nobody waits for an answer that cannot come", async () => {
+    const { world, channel } = watching();
+    await expect(channel.window(request)).rejects.toThrow("no connection");
+    world.say(hello);
+    const slow = channel.window(request);
+    world.pass(ANSWER_MS);
+    await expect(slow).rejects.toThrow("did not answer");
+    world.say(answer(1));
+    const broken = channel.window(request);
+    world.last.handlers.closed();
+    await expect(broken).rejects.toThrow("broke");
+    world.pass(500);
+    world.say(hello);
+    const ended = channel.window(request);
+    expect(JSON.parse(world.last.sent[1]!).id).toBe(3);
+    world.say({ type: "end", seq: 10, message: { status: "completed" } });
+    await expect(ended).rejects.toThrow("broke");
+    expect(world.timers).toHaveLength(0);
+  });
+
+  test("an error that belongs to no question, and output, change nothing", () => {
+    const { world, store, channel } = watching();
+    world.say(hello);
+    const before = { ...store.job };
+    world.say({ type: "error", id: null, field: "since", message: "must be a number" });
+    world.say({ type: "log", seq: 9, offset: 0, text: "hello" });
     expect(store.job).toEqual(before);
     expect(channel.live).toBe("live");
   });

@@ -1,89 +1,19 @@
-// Folding frames into a job, and making series fit to draw.
+// Folding frames into a job, and the machine's readings into gauges.
 import { describe, expect, test } from "vitest";
-import { Series, drawable, joined, takeIn } from "../src/data/series";
 import { JobStore, keepReading } from "../src/data/store";
 import { gaugeGroups } from "../src/data/gauges";
-import { paddedRange } from "../src/chart/plot";
 import { stripPath } from "../src/view/gauges";
-import type { Frame, System, WireNumber } from "../src/wire/protocol";
-
-function series(name: string, steps: number[], values: WireNumber[]): Series {
-  const made = new Series(name);
-  made.append({ step: steps, time: steps, value: values });
-  return made;
-}
-
-describe("a series", () => {
-  test("what is not finite becomes a gap, and the newest value keeps its name", () => {
-    expect([1, "nan", "inf", "-inf", null, undefined].map((value) => drawable(value as WireNumber))).toEqual([1, null, null, null, null, null]);
-    const loss = series("loss", [1, 2, 3], [2, 1.5, "nan"]);
-    expect(loss.values).toEqual([2, 1.5, null]);
-    expect(loss.last).toBe("nan");
-  });
-
-  test("a step seen again replaces what stood there, and order stays", () => {
-    const loss = series("loss", [10, 20, 30], [3, 2, 1]);
-    loss.append({ step: [20, 25], time: [0, 0], value: [2.5, 2.2] });
-    expect(loss.steps).toEqual([10, 20, 25, 30]);
-    expect(loss.values).toEqual([3, 2.5, 2.2, 1]);
-  });
-
-  const column = (...points: [step: number, time: number, value: number][]): { step: number[]; time: number[]; value: number[] } => ({
-    step: points.map((point) => point[0]),
-    time: points.map((point) => point[1]),
-    value: points.map((point) => point[2]),
-  });
-
-  test("a resumed run undoes what is behind its checkpoint, in every series", () => {
-    const all = new Map<string, Series>();
-    takeIn(all, { loss: column([1, 1, 5], [2, 2, 4], [3, 3, 3]), eval_loss: column([3, 3, 3.5]) }, true);
-    takeIn(all, { loss: column([2, 9, 4.5]) }, true);
-    expect(all.get("loss")!.steps).toEqual([1, 2]);
-    expect(all.get("loss")!.values).toEqual([5, 4.5]);
-    expect(all.get("eval_loss")!.steps).toEqual([]);
-  });
-
-  test("one frame of history may hold the end of one attempt and the beginning of the next", () => {
-    const all = new Map<string, Series>();
-    const loss = column([1, 1, 5], [2, 2, 4], [3, 3, 3], [4, 4, 2], [2, 9, 4.5], [3, 10, 3.5], [5, 12, 1.5]);
-    takeIn(all, { eval_loss: column([4, 4, 9], [3, 11, 8]), loss }, true);
-    expect(all.get("loss")!.steps).toEqual([1, 2, 3, 5]);
-    expect(all.get("loss")!.values).toEqual([5, 4.5, 3.5, 1.5]);
-    expect(all.get("eval_loss")!.values).toEqual([8]);
-  });
-
-  test("code that counts its steps anew, never resumed, loses none of its points", () => {
-    const all = new Map<string, Series>();
-    takeIn(all, { loss: column([1, 1, 5], [2, 2, 4], [0, 3, 1]) }, false);
-    expect(all.get("loss")!.steps).toEqual([0, 1, 2]);
-  });
-
-  test("the value in force at a step is the last one before it", () => {
-    const loss = series("eval_loss", [10, 20], [3, 2]);
-    expect([5, 10, 19, 20, 99].map((step) => loss.indexAt(step))).toEqual([-1, 0, 0, 1, 1]);
-  });
-
-  test("joining tells a missing point (no gap) from a NaN (a gap)", () => {
-    const table = joined([series("loss", [1, 2, 3], [3, "nan", 1]), series("eval_loss", [2, 4], [2.5, 2])]);
-    expect(table).toEqual({ x: [1, 2, 3, 4], ys: [[3, null, 1, undefined], [undefined, 2.5, undefined, 2]] });
-    expect(joined([series("a", [], []), series("b", [], [])])).toEqual({ x: [], ys: [[], []] });
-  });
-
-  test("a scale starts at zero where zero is near, and a flat line has room", () => {
-    expect(paddedRange(1, 5).min).toBe(0);
-    expect(paddedRange(4, 5).min).toBeGreaterThan(3.9);
-    expect(paddedRange(2, 2)).toEqual({ min: 1, max: 3 });
-    expect(paddedRange(Infinity, -Infinity)).toEqual({ min: 0, max: 1 });
-  });
-});
+import type { Frame } from "../src/wire/frames";
+import type { System } from "../src/wire/protocol";
 
 describe("the store", () => {
+  const steps = (store: JobStore): number[] => store.series.get("loss")!.main.buckets.map(({ x0 }) => x0);
   const points = (seq: number, step: number): Frame => ({ type: "points", seq, series: { loss: { step: [step], time: [0], value: [1] } } });
 
   test("points sent twice are taken once", () => {
     const store = new JobStore("job_1");
     for (const frame of [points(3, 1), points(3, 1), points(2, 9), points(5, 2)]) store.apply(frame, 0);
-    expect(store.series.get("loss")!.steps).toEqual([1, 2]);
+    expect(steps(store)).toEqual([1, 2]);
     expect(store.points_seq).toBe(5);
   });
 
@@ -91,7 +21,7 @@ describe("the store", () => {
     const store = new JobStore("job_1");
     store.apply({ type: "state", seq: 50, job: { status: "running" } }, 0);
     store.apply(points(40, 1), 0);
-    expect(store.series.get("loss")!.steps).toEqual([1]);
+    expect(steps(store)).toEqual([1]);
   });
 
   test("a state frame changes what it names and nothing else", () => {

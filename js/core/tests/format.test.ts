@@ -1,6 +1,6 @@
 // Numbers and times as people read them.
 import { expect, test } from "vitest";
-import { age, count, duration, epochs, gigabytes, metric, ordinal, percent, rate, seriesTitle, span, tick } from "../src/data/format";
+import { age, count, duration, epochs, gigabytes, metric, ordinal, percent, rate, seriesTitle, span, stepsText, tick } from "../src/data/format";
 
 const plain = (text: string): string => text.replaceAll("\u00a0", " ");
 
@@ -41,6 +41,11 @@ test("durations have at most two units", () => {
   expect([0, 45, 400, 4320, 3600, 183_600].map((s) => plain(duration(s)))).toEqual(["0 s", "45 s", "6 min 40 s", "1 h 12 min", "1 h", "2 d 3 h"]);
   expect([0.0042, 0.292, 1.239, 45.2].map((s) => plain(span(s)))).toEqual(["4.2 ms", "292 ms", "1.24 s", "45.2 s"]);
   expect([3.9, 75, 4000].map((s) => plain(age(s)))).toEqual(["3 s", "1 min", "1 h"]);
+});
+
+test("steps are exact where a bucket has one", () => {
+  expect(stepsText(1860, 1)).toBe("step 1,860");
+  expect(stepsText(4096, 4096)).toBe("steps 4,096–8,191");
 });
 
 test("memory", () => {

@@ -1,13 +1,16 @@
 // Curves on a canvas: the little of uPlot that the views use, behind an interface of our own.
 
 import uPlot from "uplot";
-import type { Table } from "../data/series";
+import type { Series } from "../data/series";
+import { Join, type Table } from "../data/table";
+import { drawCurves, drawMarks, type Colored } from "./curves";
+import { paddedRange, valueRange, type Range } from "./shapes";
 
 export interface Curve {
   label: string;
   /** The name of a CSS custom property, looked up at every drawing, so that a theme switch needs no new plot. */
   color: string;
-  /** Marks each point: for series that are sparse by nature. */
+  /** Marks each point while they stand apart: for series that are sparse by nature. */
   marks?: boolean;
 }
 
@@ -24,51 +27,31 @@ export interface PlotOptions {
   hover(at: { index: number; left: number; width: number } | null): void;
 }
 
-export interface Range {
-  min: number;
-  max: number;
-}
-
-/** A little room above and below; down to zero where zero is near, so that a loss curve shows its true height. */
-export function paddedRange(low: number, high: number): Range {
-  if (low > high) return { min: 0, max: 1 };
-  if (low === high) {
-    const room = Math.abs(low) / 2 || 1;
-    return { min: low >= 0 && low - room <= 0 ? 0 : low - room, max: high + room };
-  }
-  const room = (high - low) * 0.06;
-  return { min: low >= 0 && low < high / 2 ? 0 : low - room, max: high + room };
-}
-
-function extent(table: Table): Range {
-  let min = Infinity;
-  let max = -Infinity;
-  for (const y of table.ys) {
-    for (const value of y) {
-      if (value == null) continue;
-      if (value < min) min = value;
-      if (value > max) max = value;
-    }
-  }
-  return { min, max };
-}
+/** Marks nearer to each other than this, in CSS pixels, are a worse line. */
+const MARKS_APART = 12;
 
 export class Plot {
   private plot: uPlot | null = null;
-  private table: Table;
+  private readonly join = new Join();
+  private series: readonly Series[] = [];
   private x: Range = { min: 0, max: 1 };
 
   constructor(
     private readonly host: HTMLElement,
     private readonly options: PlotOptions,
-  ) {
-    this.table = { x: [], ys: options.curves.map(() => []) };
+  ) {}
+
+  /** The rows that the cursor goes through. */
+  get table(): Table {
+    return this.join.table;
   }
 
-  /** Draws the table between these steps. Nothing happens while the host has no width (a hidden tab). */
-  show(table: Table, x: Range): void {
-    this.table = table;
-    this.x = x.max > x.min ? x : { min: x.min, max: x.min + 1 };
+  /** Draws a series for each curve between these steps, if there are any. Nothing is drawn while the host has no width (a hidden tab). */
+  show(series: readonly Series[], x: Range): void {
+    this.series = series;
+    this.join.update(series);
+    const min = Number.isFinite(x.min) ? x.min : 0;
+    this.x = x.max > min ? x : { min, max: min + 1 };
     if (!this.plot) {
       this.fit();
       return;
@@ -109,11 +92,16 @@ export class Plot {
   }
 
   private data(): uPlot.AlignedData {
-    return [this.table.x, ...this.table.ys];
+    const { x, ys } = this.table;
+    return [x, ...(ys.length > 0 ? ys : this.options.curves.map(() => []))];
+  }
+
+  private colored(): Colored[] {
+    return this.series.map((series, k) => ({ series, color: this.options.color(this.options.curves[k]!.color) }));
   }
 
   private scale(plot: uPlot): void {
-    const y = extent(this.table);
+    const y = valueRange(this.series);
     plot.batch(() => {
       plot.setScale("x", this.x);
       plot.setScale("y", paddedRange(y.min, y.max));
@@ -128,8 +116,8 @@ export class Plot {
       font: `10px ${getComputedStyle(this.host).fontFamily || "sans-serif"}`,
       grid: { stroke: line("--tl-grid"), width: 1 },
       ticks: { show: false },
-      // An empty plot has a grid but nothing to count.
-      values: (_plot, splits) => splits.map((v) => (labelled && v != null && this.table.x.length ? this.options.tick(v) : "")),
+      // An empty plot has a grid but nothing to count. For no text, null: the empty one is drawn, and has styles computed.
+      values: (_plot, splits) => splits.map((v) => (labelled && v != null && this.table.x.length ? this.options.tick(v) : null)),
     };
     return {
       width,
@@ -147,11 +135,14 @@ export class Plot {
         {},
         ...curves.map((curve): uPlot.Series => ({
           label: curve.label,
-          stroke: line(curve.color),
-          width: 1.4,
+          // The line is ours; uPlot has the cursor and the points.
+          paths: () => null,
           points: {
             // A single point is no line and would be invisible.
-            show: (_plot, k) => Boolean(curve.marks) || (this.table.ys[k - 1]?.length ?? 0) < 2,
+            show: (plot, k) => {
+              const count = this.series[k - 1]?.main.buckets.length ?? 0;
+              return count < 2 || (curve.marks === true && count * MARKS_APART < plot.over.clientWidth);
+            },
             size: 6,
             width: 1.6,
             stroke: line(curve.color),
@@ -171,6 +162,8 @@ export class Plot {
         sync: { key: cursorKey, scales: ["x", null] },
       },
       hooks: {
+        drawAxes: [(plot) => drawCurves(plot, this.colored())],
+        draw: [(plot) => drawMarks(plot, this.colored(), color("--tl-amber"))],
         setCursor: [
           (plot) => {
             const { idx, left } = plot.cursor;

@@ -1,6 +1,6 @@
 // Numbers and times as people read them. What is unknown is a dash, never a zero.
 
-import type { WireNumber } from "../wire/protocol";
+import type { WireNumber } from "../wire/frames";
 
 export const UNKNOWN = "–";
 // Unbreakable, so that a number and its unit stay together in a narrow cell.
@@ -13,6 +13,11 @@ const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 /** 1860 → 1,860 */
 export function count(value: number | null | undefined): string {
   return value == null ? UNKNOWN : grouped.format(value);
+}
+
+/** The steps of a bucket: step 1,860 · steps 4,096–8,191 */
+export function stepsText(x0: number, width: number): string {
+  return width === 1 ? `step ${count(x0)}` : `steps ${count(x0)}–${count(x0 + width - 1)}`;
 }
 
 /** 1st · 2nd · 3rd · 11th */

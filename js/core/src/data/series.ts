@@ -1,123 +1,119 @@
-// One metric over steps: kept sorted by step, free of what a chart cannot draw, and joined with others for drawing.
+// One metric over steps, of any length in bounded memory: buckets that grow wider, and what was superseded beside them.
 
-import type { SeriesPoints, WireNumber } from "../wire/protocol";
+import type { SeriesPoints, WireBucket, WireNumber } from "../wire/frames";
+import { bucketOfWire, lastOf, middle, startOf, type Segment } from "./bucket";
+import { Curve } from "./curve";
 
-/** Finite, or null: the chart's scale breaks on infinities, and a gap is the honest picture of a NaN. */
-export function drawable(value: WireNumber | undefined): number | null {
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
+/** More buckets than a wide screen has pixels; a curve that has more joins them in pairs. */
+export const MAX_ENTRIES = 4_096;
 
+let changes = 0;
+
+/**
+ * A step is in the bucket that starts at the multiple of `width` below it, so a bucket, once the steps have passed it,
+ * never changes but by being joined with its neighbour: a curve neither flickers nor loses a spike.
+ *
+ * Steps that go back begin a new segment. The curve is the newest one, and of the earlier ones what lies before it;
+ * what it superseded is kept apart, the newest where several lie over one another. "Back" is before the last bucket:
+ * within one a step that comes late is only late.
+ */
 export class Series {
-  readonly steps: number[] = [];
-  /** Unix seconds. */
-  readonly times: number[] = [];
-  readonly values: (number | null)[] = [];
+  readonly main = new Curve();
+  readonly superseded = new Curve();
+  /** Every bucket covers 2^level steps. */
+  level = 0;
   /** The newest value as it was sent: a loss that went NaN must read NaN. */
   last: WireNumber = null;
-  /** Grows with every change, so that a view knows whether to draw. */
-  version = 0;
+  /** Another number after each change, and in each series, so that a view knows whether to draw. */
+  version = ++changes;
+  private segment: Segment = { id: 0, from: -1 };
 
   constructor(readonly name: string) {}
 
-  append(points: SeriesPoints): void {
-    points.step.forEach((step, i) => this.put(step, points.time[i] ?? 0, points.value[i] ?? null));
-    this.version += 1;
-  }
-
-  /** Forgets what stands behind `step`. */
-  cutAfter(step: number): void {
-    const length = this.indexAt(step) + 1;
-    if (length === this.steps.length) return;
-    for (const column of [this.steps, this.times, this.values]) column.length = length;
-    this.version += 1;
-  }
-
-  /** A step seen again replaces what stood there. */
-  private put(step: number, time: number, sent: WireNumber): void {
-    const value = drawable(sent);
-    this.last = sent;
-    const end = this.steps.length;
-    if (end === 0 || step > this.steps[end - 1]!) {
-      this.steps.push(step);
-      this.times.push(time);
-      this.values.push(value);
-      return;
+  /** A series as a snapshot tells it: buckets of any width, segment by segment, which show in that they go back. */
+  static of(name: string, buckets: readonly WireBucket[]): Series {
+    const series = new Series(name);
+    for (const { x0, x1 } of buckets) series.level = Math.max(series.level, Math.ceil(Math.log2(Math.max(1, x1 - x0))));
+    for (const wire of buckets) {
+      if (series.isBack(wire.x0)) series.restartAt(wire.x0);
+      series.main.add(bucketOfWire(wire, series.width, series.segment));
+      series.last = typeof wire.last === "string" ? wire.last : lastOf(series.main.end);
     }
-    const at = lowerBound(this.steps, step);
-    const replaced = this.steps[at] === step ? 1 : 0;
-    this.steps.splice(at, replaced, step);
-    this.times.splice(at, replaced, time);
-    this.values.splice(at, replaced, value);
-  }
-
-  /** Index of the newest point at or before `step`, -1 where there is none. */
-  indexAt(step: number): number {
-    const at = lowerBound(this.steps, step);
-    return this.steps[at] === step ? at : at - 1;
-  }
-}
-
-/**
- * Takes a frame's points in. A job that was `resumed` begins again from its checkpoint: where one of its series goes
- * back, the steps behind are undone, in all of them, and a curve never shows two runs through one another.
- */
-export function takeIn(all: Map<string, Series>, points: Record<string, SeriesPoints>, resumed: boolean): void {
-  const seriesOf = (name: string): Series => {
-    let series = all.get(name);
-    if (!series) all.set(name, (series = new Series(name)));
+    series.bound();
     return series;
-  };
-  if (!resumed) {
-    for (const [name, columns] of Object.entries(points)) seriesOf(name).append(columns);
-    return;
   }
-  // A frame of history may hold the end of one attempt and the beginning of the next: one by one, in the order of time.
-  const singles = Object.entries(points).flatMap(([name, { step, time, value }]) =>
-    step.map((at, i) => ({ name, step: at, time: time[i] ?? 0, value: value[i] ?? null })),
-  );
-  singles.sort((a, b) => a.time - b.time);
-  for (const { name, step, time, value } of singles) {
-    const series = seriesOf(name);
-    const last = series.steps[series.steps.length - 1];
-    if (last !== undefined && step < last) for (const each of all.values()) each.cutAfter(step);
-    series.append({ step: [step], time: [time], value: [value] });
+
+  get width(): number {
+    return 2 ** this.level;
   }
-}
 
-function lowerBound(sorted: readonly number[], wanted: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle]! < wanted) low = middle + 1;
-    else high = middle;
+  append({ step, time, value }: SeriesPoints): void {
+    for (let i = 0; i < step.length; i += 1) {
+      const at = step[i] ?? null;
+      if (at !== null && this.isBack(at)) this.restartAt(at);
+      this.put(at, time[i] ?? 0, value[i] ?? null);
+    }
   }
-  return low;
-}
 
-/** Columns over one shared x. null: a value that is not finite (a gap); undefined: no point at this step (no gap). */
-export interface Table {
-  x: number[];
-  ys: (number | null | undefined)[][];
-}
+  /** A point without a step goes where the one before it went. */
+  put(step: number | null, time: number, value: WireNumber): void {
+    const x0 = step === null ? (this.main.end?.x0 ?? 0) : startOf(step, this.width);
+    this.main.addPoint(x0, time, value, this.segment);
+    this.last = value;
+    this.version = ++changes;
+    if (this.main.buckets.length > MAX_ENTRIES) this.bound();
+  }
 
-/** Joins series on their steps, in one pass over each. */
-export function joined(all: readonly Series[]): Table {
-  const only = all[0];
-  if (all.length === 1 && only) return { x: only.steps, ys: [only.values] };
-  const table: Table = { x: [], ys: all.map(() => []) };
-  const at = all.map(() => 0);
-  for (;;) {
-    let step = Infinity;
-    all.forEach((series, k) => {
-      step = Math.min(step, series.steps[at[k]!] ?? Infinity);
-    });
-    if (step === Infinity) return table;
-    table.x.push(step);
-    all.forEach((series, k) => {
-      const here = series.steps[at[k]!] === step;
-      table.ys[k]!.push(here ? series.values[at[k]!] : undefined);
-      if (here) at[k]! += 1;
-    });
+  /** What its newest value is, from who knows better. */
+  tellLast(last: WireNumber): void {
+    this.last = last;
+    this.version = ++changes;
+  }
+
+  /** Whether the curve has gone further than this step. */
+  isBack(step: number): boolean {
+    const { end } = this.main;
+    return end !== undefined && startOf(step, this.width) < end.x0;
+  }
+
+  /** Whether it has this very step or a later one; what is within its last bucket cannot be told where that is wide. */
+  hasReached(step: number): boolean {
+    return this.isBack(step) || (this.level === 0 && this.main.end?.x0 === step);
+  }
+
+  /** The steps went back to this one: what stands there and behind is superseded by what follows. */
+  restartAt(step: number): void {
+    this.supersede(startOf(step, this.width));
+  }
+
+  /** Another series went back to this step: what stands behind it is superseded, though nothing has come for it yet. */
+  cutBehind(step: number): void {
+    if (!this.supersede(step + 1)) return;
+    this.last = lastOf(this.main.end);
+  }
+
+  /** Where it is first and last drawn, with what was superseded; null while it is empty. */
+  get span(): { min: number; max: number } | null {
+    const ends = [this.main, this.superseded].flatMap(({ buckets, end }) => (end ? [buckets[0]!, end] : []));
+    const at = ends.map((bucket) => middle(bucket, this.width));
+    return at.length > 0 ? { min: Math.min(...at), max: Math.max(...at) } : null;
+  }
+
+  private supersede(x0: number): boolean {
+    const rest = this.main.cutFrom(x0);
+    if (rest.length === 0) return false;
+    this.segment = { id: this.segment.id + 1, from: this.main.end?.segment.id ?? -1 };
+    this.superseded.cover(rest);
+    this.bound();
+    this.version = ++changes;
+    return true;
+  }
+
+  private bound(): void {
+    while (this.main.buckets.length > MAX_ENTRIES || this.superseded.buckets.length > MAX_ENTRIES) {
+      this.level += 1;
+      this.main.widen(this.width);
+      this.superseded.widen(this.width);
+    }
   }
 }

@@ -1,7 +1,9 @@
 // What a page knows of one job: a fold over the frames it was sent.
 
-import { isEnded, type EndFrame, type Frame, type Job, type System } from "../wire/protocol";
-import { Series, takeIn } from "./series";
+import type { EndFrame, Frame, HelloFrame, WindowFrame } from "../wire/frames";
+import { isEnded, type Job, type System } from "../wire/protocol";
+import { takeIn } from "./intake";
+import { Series } from "./series";
 
 /** What an action changes at once. The rest of its answer is older than the frames that came meanwhile. */
 const CONTROL = ["status", "actions", "pause", "queue", "attempt"] as const;
@@ -15,10 +17,17 @@ export class JobStore {
   /** The machine's newest reading, and earlier ones, oldest first. A finished job has no more claim on them. */
   system: System | null = null;
   readonly history: System[] = [];
-  /** The seq of the last points frame taken in: where a broken connection resumes. */
+  /**
+   * Every record up to this seq is in `series`, and none behind it: where a broken connection resumes. The two change
+   * together and at once, by a frame of points or by a whole snapshot; so at any moment what is asked for next is just
+   * what is missing.
+   */
   points_seq = 0;
   /** The server's clock minus this page's, in milliseconds. */
   clock_skew_ms = 0;
+  /** The parts of a snapshot that have come. Until its last frame they are nobody's: a broken connection loses no more. */
+  private snapshot: { seq: number; series: Map<string, Series> } | null = null;
+  private greeting: Pick<HelloFrame, "seq" | "series"> | null = null;
   private readonly listeners = new Set<() => void>();
 
   constructor(job_id: string, name: string | null = null) {
@@ -33,6 +42,9 @@ export class JobStore {
   apply(frame: Frame, now_ms: number): void {
     switch (frame.type) {
       case "hello": {
+        // A new connection. The rest of an unfinished snapshot will not come any more.
+        this.snapshot = null;
+        this.greeting = frame;
         this.merge(frame.job);
         const server_ms = Date.parse(frame.server_time ?? "");
         if (Number.isFinite(server_ms)) this.clock_skew_ms = server_ms - now_ms;
@@ -44,6 +56,12 @@ export class JobStore {
         this.points_seq = frame.seq;
         takeIn(this.series, frame.series, (this.job.attempt ?? 1) > 1);
         break;
+      case "window":
+        if (!this.takeSnapshot(frame)) return;
+        break;
+      case "log":
+      case "error":
+        return;
       case "state":
         this.merge(frame.job);
         break;
@@ -82,6 +100,24 @@ export class JobStore {
 
   changed(): void {
     for (const listener of this.listeners) listener();
+  }
+
+  /** Whether the series are other ones now. A snapshot of less than is known already is passed over. */
+  private takeSnapshot({ id, seq, buckets }: WindowFrame): boolean {
+    if (id !== null || seq < this.points_seq) return false;
+    if (this.snapshot?.seq !== seq) this.snapshot = { seq, series: new Map() };
+    const { series } = this.snapshot;
+    const parts = Object.entries(buckets);
+    for (const [name, part] of parts) series.set(name, Series.of(name, part));
+    if (parts.length > 0) return false;
+    this.snapshot = null;
+    this.series.clear();
+    for (const [name, each] of series) this.series.set(name, each);
+    this.points_seq = seq;
+    // A bucket knows its last finite value, the greeting what came last: where it is of the same moment, it knows best.
+    const { greeting } = this;
+    if (greeting?.seq === seq) for (const { name, last } of greeting.series ?? []) series.get(name)?.tellLast(last ?? null);
+    return true;
   }
 
   private read(system: System): void {

@@ -1,9 +1,12 @@
 // One chart: a caption or legend with the newest values, the curves, and what stands under the pointer.
 
-import { clockSeconds, count, seriesTitle, seriesValue, tick } from "../data/format";
-import { Series, joined, type Table } from "../data/series";
-import { Plot, type Range } from "../chart/plot";
+import { lastOf } from "../data/bucket";
+import { count, seriesTitle, seriesValue, stepsText, tick } from "../data/format";
+import { Series } from "../data/series";
+import { Plot } from "../chart/plot";
+import type { Range } from "../chart/shapes";
 import { h, setAttribute, setShown, setText } from "./dom";
+import { bucketAt, readoutRows } from "./readout";
 
 export interface ChartOptions {
   /** Series in drawing order, with the custom property that holds each one's colour. */
@@ -16,10 +19,10 @@ export interface ChartOptions {
 
 export interface ChartView {
   element: HTMLElement;
-  /** Draws if anything changed; `empty` is said where there is no point yet. */
+  /** Draws if anything changed, and these steps at least; `empty` is said where there is no point yet. */
   update(all: ReadonlyMap<string, Series>, steps: Range | null, empty: string): void;
   recolor(): void;
-  /** How many points of the first series are drawn. */
+  /** How many points the first series' curve is made of. */
   readonly points: number;
 }
 
@@ -44,8 +47,10 @@ export function chartView(options: ChartOptions, signal: AbortSignal): ChartView
   const element = h("figure", { class: main ? "tl-chart tl-main-chart" : "tl-chart" }, legend, canvas);
   setShown(readout, false);
 
-  let shown: Series[] = [];
-  let table: Table = { x: [], ys: [] };
+  // Stand in for what has not come.
+  const blanks = options.series.map(({ name }) => new Series(name));
+  let shown: readonly Series[] = blanks;
+  let points = 0;
   let drawn = "";
   let pointed = -1;
 
@@ -58,36 +63,25 @@ export function chartView(options: ChartOptions, signal: AbortSignal): ChartView
     tick,
     hover(at) {
       pointed = at?.index ?? -1;
-      const step = table.x[pointed];
-      if (main) showReadout(step, at);
-      else sayValues(step);
+      if (main) showReadout(at);
+      else sayValues(plot.table.x[pointed]);
     },
   });
 
-  /** The value of each series at a step, or its newest. */
-  const sayValues = (step?: number): void => {
+  /** The value of each series at an x of the table, or its newest. */
+  const sayValues = (x?: number): void => {
     entries.forEach((entry, k) => {
-      const series = shown[k];
-      const at = step === undefined ? undefined : series?.values[series.indexAt(step)];
-      setText(entry.value, seriesValue(entry.name, step === undefined ? series?.last : at));
-      if (main) setShown(entry.line, k === 0 || (series?.steps.length ?? 0) > 0);
+      const series = shown[k]!;
+      setText(entry.value, seriesValue(entry.name, x === undefined ? series.last : lastOf(bucketAt(series, x))));
+      if (main) setShown(entry.line, k === 0 || series.span !== null);
     });
   };
 
-  const showReadout = (step: number | undefined, at: { left: number; width: number } | null): void => {
-    setShown(readout, step !== undefined);
-    if (step === undefined || !at) return;
-    const first = shown[0];
-    const time = first?.times[first.indexAt(step)];
-    const rows = [h("div", { class: "tl-dim" }, `step ${count(step)}${time ? ` · ${clockSeconds(time)}` : ""}`)];
-    shown.forEach((series) => {
-      // An eval loss holds until the next evaluation, so the last one before the pointer is the one in force.
-      const index = series.indexAt(step);
-      if (index < 0) return;
-      const value = seriesValue(series.name, series.values[index] ?? "nan");
-      rows.push(h("div", { class: "tl-readout-row" }, h("span", { class: "tl-dim" }, seriesTitle(series.name)), h("b", {}, value)));
-    });
-    readout.replaceChildren(...rows);
+  const showReadout = (at: { left: number; width: number } | null): void => {
+    const inside = at !== null && pointed < plot.table.x.length;
+    setShown(readout, inside);
+    if (!inside) return;
+    readout.replaceChildren(...readoutRows(shown, plot.table, pointed));
     const rightHalf = at.left > at.width / 2;
     const edge = canvas.clientWidth - at.width;
     readout.style.left = rightHalf ? "auto" : `${edge + at.left}px`;
@@ -95,7 +89,7 @@ export function chartView(options: ChartOptions, signal: AbortSignal): ChartView
   };
 
   canvas.addEventListener("keydown", (event) => {
-    const last = table.x.length - 1;
+    const last = plot.table.x.length - 1;
     const moves: Record<string, number> = {
       ArrowLeft: pointed < 0 ? last : Math.max(0, pointed - 1),
       ArrowRight: pointed < 0 ? 0 : Math.min(last, pointed + 1),
@@ -120,35 +114,37 @@ export function chartView(options: ChartOptions, signal: AbortSignal): ChartView
   return {
     element,
     get points() {
-      return shown[0]?.steps.length ?? 0;
+      return points;
     },
     recolor: () => plot.recolor(),
     update(all, steps, empty) {
-      const mine = options.series.map(({ name }) => all.get(name));
-      setText(quiet, mine.some((series) => series?.steps.length) ? "" : empty);
-      const key = `${mine.map((series) => series?.version ?? 0).join()} ${steps?.min} ${steps?.max}`;
+      const series = blanks.map((blank) => all.get(blank.name) ?? blank);
+      const spans = series.flatMap(({ span }) => span ?? []);
+      setText(quiet, spans.length > 0 ? "" : empty);
+      const key = `${series.map(({ version }) => version).join()} ${steps?.min} ${steps?.max}`;
       if (key === drawn) return;
       drawn = key;
-      shown = options.series.map(({ name }, k) => mine[k] ?? new Series(name));
-      table = joined(shown);
+      shown = series;
+      const { n, nan, inf } = shown[0]!.main.extent;
+      points = n;
       if (pointed < 0 || main) sayValues();
-      if (main) setText(note, pointsText(shown));
+      if (main) setText(note, pointsText(n, nan + inf));
       setAttribute(canvas, "aria-label", label(shown));
-      plot.show(table, steps ?? { min: table.x[0] ?? 0, max: table.x[table.x.length - 1] ?? 1 });
+      if (steps) spans.push(steps);
+      plot.show(shown, { min: Math.min(...spans.map(({ min }) => min)), max: Math.max(...spans.map(({ max }) => max)) });
     },
   };
 }
 
-function pointsText(shown: readonly Series[]): string {
-  const points = shown[0]?.steps.length ?? 0;
-  const bad = shown[0]?.values.filter((value) => value === null).length ?? 0;
+function pointsText(points: number, bad: number): string {
   if (points === 0) return "";
   return `${count(points)} ${points === 1 ? "point" : "points"}${bad ? `, ${count(bad)} not finite` : ""}`;
 }
 
 function label(shown: readonly Series[]): string {
-  const said = shown
-    .filter((series) => series.steps.length > 0)
-    .map((series) => `${seriesTitle(series.name)} ${seriesValue(series.name, series.last)} at step ${count(series.steps[series.steps.length - 1])}`);
+  const said = shown.flatMap((series) => {
+    const { end } = series.main;
+    return end ? [`${seriesTitle(series.name)} ${seriesValue(series.name, series.last)} at ${stepsText(end.x0, series.width)}`] : [];
+  });
   return said.length ? `Chart over steps: ${said.join("; ")}` : "Chart, no points yet";
 }

@@ -65,13 +65,12 @@ export function charts(store: JobStore, color: (property: string) => string, sig
         // The first three stand from the beginning on, empty, so that nothing jumps when their points come.
         if (made.size === k) make(name ?? names[0]!, property);
       }
-      for (const [name, { steps }] of series) {
+      for (const [name, { main }] of series) {
         // One point, like the mean loss that transformers logs at the end, is no curve.
-        if (TOLD_ELSEWHERE.test(name) || made.has(name) || steps.length < 2 || made.size >= MOST) continue;
+        if (TOLD_ELSEWHERE.test(name) || made.has(name) || main.buckets.length < 2 || made.size >= MOST) continue;
         make(name, LATER[(made.size - SMALL.length) % LATER.length]!);
       }
-      const loss = series.get("loss");
-      const last = Math.max(loss?.steps[loss.steps.length - 1] ?? 0, job.total_steps ?? 0);
+      const last = Math.max(series.get("loss")?.span?.max ?? 0, job.total_steps ?? 0);
       const ended = isEnded(job);
       const empty = ended ? "no points were recorded" : (job.status === "queued" ? "waiting its turn" : (phaseText(job) ?? (job.status ? "no points yet" : "")));
       losses.update(series, last > 0 ? { min: 0, max: last } : null, empty);
@@ -79,7 +78,7 @@ export function charts(store: JobStore, color: (property: string) => string, sig
         chart.update(series, null, "");
         // Of a finished job what never came never will, and code may never log any of them.
         const expected = !ended && job.kind !== "code";
-        setShown(chart.element, expected || (series.get(name)?.steps.length ?? 0) > 0);
+        setShown(chart.element, expected || series.get(name)?.span != null);
       }
     },
     recolor() {

@@ -1,9 +1,20 @@
 // The theme's colours for what CSS cannot paint, and word of a theme switch.
 
-/** Looks up a custom property as it stands now on `element`. */
+/**
+ * Looks up a custom property as it stands on `element`, once for all drawing that is done in one go: after a change of
+ * the page each look costs a new computation of its styles.
+ */
 export function colorsOf(element: Element): (property: string) => string {
   const style = getComputedStyle(element);
-  return (property) => style.getPropertyValue(property).trim() || "gray";
+  const known = new Map<string, string>();
+  return (property) => {
+    let color = known.get(property);
+    if (color === undefined) {
+      if (known.size === 0) queueMicrotask(() => known.clear());
+      known.set(property, (color = style.getPropertyValue(property).trim() || "gray"));
+    }
+    return color;
+  };
 }
 
 /** Calls `changed` after Jupyter, or the system, went from light to dark or back. */

@@ -2,7 +2,8 @@
 
 import type { JobStore } from "../data/store";
 import { IDLE, advance, type ConnectionEvent, type ConnectionState, type Live } from "./connection";
-import { parseFrame, subscribeMessage } from "./protocol";
+import { parseFrame, subscribeMessage, type WindowFrame, type WindowRequest } from "./frames";
+import { Requests } from "./requests";
 import type { Link, Transport } from "./transport";
 
 /** What a channel needs from the world; a test hands in its own. */
@@ -13,6 +14,8 @@ export interface Surroundings {
   after(ms: number, task: () => void): () => void;
   /** Calls `woken` when a retry has new hope; the returned function stops that. */
   onWake(woken: () => void): () => void;
+  /** The width of the widest chart that there may be, in device pixels: what a long history is made for. */
+  chartPixels(): number;
 }
 
 export const browser: Surroundings = {
@@ -33,6 +36,7 @@ export const browser: Surroundings = {
       document.removeEventListener("visibilitychange", seen);
     };
   },
+  chartPixels: () => Math.min(4_000, Math.max(600, Math.round(window.innerWidth * window.devicePixelRatio))),
 };
 
 export class JobChannel {
@@ -41,6 +45,7 @@ export class JobChannel {
   private callOff: (() => void) | null = null;
   private unwake: (() => void) | null = null;
   private heard_at: number;
+  private readonly requests: Requests;
   private readonly listeners = new Set<() => void>();
 
   constructor(
@@ -49,6 +54,7 @@ export class JobChannel {
     private readonly world: Surroundings = browser,
   ) {
     this.heard_at = world.now();
+    this.requests = new Requests((ms, task) => world.after(ms, task));
   }
 
   get live(): Live {
@@ -76,6 +82,11 @@ export class JobChannel {
     this.feed({ type: "stop" });
   }
 
+  /** A part of some curves. Rejects with a RequestError where the server refuses it, is not there, or does not answer. */
+  window(request: WindowRequest): Promise<WindowFrame> {
+    return this.requests.window(this.state.phase === "live" ? this.link : null, request);
+  }
+
   subscribe(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -91,7 +102,7 @@ export class JobChannel {
           this.open();
           break;
         case "subscribe":
-          this.link?.send(subscribeMessage(this.store.points_seq));
+          this.link?.send(subscribeMessage(this.store.points_seq, this.world.chartPixels()));
           break;
         case "ask":
           void this.transport.ask(this.store.job.job_id).then((reason) => this.feed({ type: "answer", reason }));
@@ -111,7 +122,12 @@ export class JobChannel {
     this.callOff?.();
     this.callOff = null;
     this.link?.drop();
+    this.lost();
+  }
+
+  private lost(): void {
     this.link = null;
+    this.requests.abandon();
   }
 
   private open(): void {
@@ -120,7 +136,7 @@ export class JobChannel {
       this.link = this.transport.open(this.store.job.job_id, {
         message: (text) => this.receive(text),
         closed: () => {
-          this.link = null;
+          this.lost();
           this.feed({ type: "closed" });
         },
       });
@@ -133,7 +149,7 @@ export class JobChannel {
   private receive(text: unknown): void {
     this.heard_at = this.world.now();
     const frame = parseFrame(text);
-    if (!frame) return;
+    if (!frame || this.requests.settle(frame)) return;
     this.store.apply(frame, this.heard_at);
     if (frame.type === "hello" || frame.type === "end") this.feed({ type: frame.type });
   }

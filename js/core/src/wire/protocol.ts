@@ -1,6 +1,4 @@
-// The words of the wire: jobs, machine readings and the frames of the `trainlive.v1` subprotocol.
-
-export const SUBPROTOCOL = "trainlive.v1";
+// The words of the wire: jobs and machine readings.
 
 export type Status =
   | "queued"
@@ -101,63 +99,6 @@ export interface System {
   gpus?: Gpu[] | null;
   host?: Host | null;
   history?: System[] | null;
-}
-
-/** JSON has no NaN and no infinities, so the wire spells them out. */
-export type WireNumber = number | "nan" | "inf" | "-inf" | null;
-
-export interface SeriesPoints {
-  step: number[];
-  time: number[];
-  value: WireNumber[];
-}
-
-export interface HelloFrame {
-  type: "hello";
-  seq: number;
-  job: Job;
-  series?: { name: string; count: number; last?: WireNumber }[];
-  server_time?: string;
-}
-export interface PointsFrame {
-  type: "points";
-  seq: number;
-  series: Record<string, SeriesPoints>;
-}
-export interface StateFrame {
-  type: "state";
-  seq: number;
-  job: Partial<Job>;
-}
-export interface GaugesFrame {
-  type: "gauges";
-  system: System;
-}
-export interface EndFrame {
-  type: "end";
-  seq: number;
-  message?: Partial<Job> & { completed_at?: string | null };
-}
-
-export type Frame = HelloFrame | PointsFrame | StateFrame | GaugesFrame | EndFrame;
-
-const FRAME_TYPES: readonly string[] = ["hello", "points", "state", "gauges", "end"];
-
-/** The frame in a text message, or null for what this version does not know: newer servers may say more. */
-export function parseFrame(text: unknown): Frame | null {
-  if (typeof text !== "string") return null;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== "object" || value === null || !("type" in value)) return null;
-  return FRAME_TYPES.includes(String(value.type)) ? (value as Frame) : null;
-}
-
-export function subscribeMessage(since: number): string {
-  return JSON.stringify({ type: "subscribe", since, series: "*", log: false });
 }
 
 export function isEnded(job: { status?: string | null }): boolean {

@@ -15,7 +15,7 @@ interface Shared {
 // Hosts evaluate the widget module once per instance, so a module variable would not be shared; the page's global is.
 // The number is raised when these objects change shape, as two versions of the package may meet in one page.
 const KEY = Symbol.for("jupyter_trainlive");
-const SHAPE = "2 ";
+const SHAPE = "3 ";
 
 /** A view that is moved is disposed and made anew; its connection should not notice. */
 const GRACE_MS = 5_000;

@@ -1,6 +1,6 @@
 // How frames reach a page: one interface, and its first implementation, a WebSocket straight to the server.
 
-import { SUBPROTOCOL } from "./protocol";
+import { SUBPROTOCOL } from "./frames";
 import { ServerError, getJob, type Server } from "./server";
 
 /** Called from the time `open` returns until `closed`, which comes exactly once unless the link was dropped. */

@@ -1,0 +1,122 @@
+"""A curve of 200,000 points: all of them counted, its one spike and its few NaNs seen, live and from history alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from ..real_server import RealServer
+from .conftest import log_in, shoot, theme
+
+STEPS = 200_000
+SPIKE, NAN, INFINITE = 123_456, 70_000, 160_000
+
+#: As fast as it can be logged, but for a moment's rest halfway. One step stands out, and two have no number.
+LONG = f"""
+import math, random, time, jupyter_trainlive as trainlive
+random.seed(1)
+odd = {{{SPIKE}: 9.0, {NAN}: math.nan, {INFINITE}: math.inf}}
+for step in range(1, {STEPS} + 1):
+    mean = 0.7 + 2.2 * math.exp(-step / 40_000)
+    values = {{
+        "loss": odd.get(step, mean + random.uniform(-0.25, 0.25)),
+        "learning_rate": 1e-3 * min(step / 10_000, 1 - step / {STEPS + 1}),
+        "grad_norm": random.lognormvariate(0, 0.4),
+    }}
+    if step % 10_000 == 0:
+        values["eval_loss"] = mean + 0.3
+    trainlive.log(values, step=step, total_steps={STEPS})
+    if step == {STEPS // 2}:
+        time.sleep(2)
+"""
+
+#: How much of each column around a step is drawn in the colour that a custom property holds, from one height of the
+#: plotting area to another (0 its top, 1 its bottom).
+INK = """([section, step, steps, color, from, to]) => {
+  const canvas = section.querySelector('.tl-main-chart canvas'), over = section.querySelector('.tl-main-chart .u-over')
+  const [outer, inner, ratio] = [canvas.getBoundingClientRect(), over.getBoundingClientRect(), devicePixelRatio]
+  const at = Math.round((inner.left - outer.left + inner.width * step / steps) * ratio)
+  const top = Math.round((inner.top - outer.top + inner.height * from) * ratio)
+  const height = Math.round(inner.height * (to - from) * ratio)
+  const sample = document.createElement('canvas').getContext('2d')
+  sample.fillStyle = getComputedStyle(section).getPropertyValue(color).trim()
+  sample.fillRect(0, 0, 1, 1)
+  const [r, g, b] = sample.getImageData(0, 0, 1, 1).data
+  const wide = 9, data = canvas.getContext('2d').getImageData(at - 4, top, wide, height).data
+  return Array.from({ length: wide }, (_, column) => {
+    let ink = 0
+    for (let row = 0; row < height; row += 1) {
+      const k = 4 * (row * wide + column), near = (a, b) => Math.abs(a - b) < 24
+      if (data[k + 3] > 120 && near(data[k], r) && near(data[k + 1], g) && near(data[k + 2], b)) ink += 1
+    }
+    return ink / height
+  })
+}"""
+
+
+def open_lab(page: Page, server: RealServer) -> None:
+    page.goto(server.url + "lab?reset")
+    page.wait_for_function("() => window.jupyterapp")
+    page.evaluate("() => window.jupyterapp.restored")
+
+
+def open_job(page: Page, job_id: str) -> Locator:
+    page.evaluate("job_id => { window.jupyterapp.commands.execute('trainlive:open-job', { job_id }) }", job_id)
+    return page.locator("section.tl").first
+
+
+def ink(widget: Locator, step: int, color: str, top: float, bottom: float) -> list[float]:
+    drawn: Any = widget.evaluate(f"(section, rest) => ({INK})([section, ...rest])", [step, STEPS, color, top, bottom])
+    return [float(share) for share in drawn]
+
+
+def see_all_of_it(page: Page, widget: Locator) -> None:
+    """Each point once; the spike in a column of its own, and a mark where there was no number."""
+    page.wait_for_function("n => +document.querySelector('section.tl').dataset.points === n", arg=STEPS)
+    expect(widget).to_contain_text("200,000 points, 2 not finite")
+    page.mouse.move(5, 5)
+    # The spike rises to 9; all else is below 3.3.
+    assert max(ink(widget, SPIKE, "--tl-a", 0.15, 0.6)) == 1
+    assert max(ink(widget, SPIKE - 2_000, "--tl-a", 0.15, 0.6)) == 0
+    for step in (NAN, INFINITE):
+        assert max(ink(widget, step, "--tl-amber", 0.965, 0.995)) > 0.8
+    assert max(ink(widget, NAN + 4_000, "--tl-amber", 0.965, 0.995)) == 0
+
+
+def point_at(page: Page, widget: Locator, step: int) -> None:
+    box = widget.locator(".tl-main-chart .u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * step / STEPS, box["y"] + box["height"] / 2)
+
+
+def test_a_curve_of_any_length_is_all_there_live_and_afterwards(lab: RealServer, page: Page) -> None:
+    log_in(page, lab)
+    open_lab(page, lab)
+    theme(page, "JupyterLab Light")
+    job_id = lab.submit(LONG, name="long")
+    widget = open_job(page, job_id)
+    page.wait_for_function("() => +document.querySelector('section.tl').dataset.points >= 50_000")
+    assert int(widget.get_attribute("data-points") or 0) < STEPS, "it is seen while it grows"
+    shoot(page, "long-curve-growing")
+    expect(widget).to_have_attribute("data-status", "completed", timeout=60_000)
+    see_all_of_it(page, widget)
+    shoot(page, "long-curve-live")
+
+    open_lab(page, lab)
+    widget = open_job(page, job_id)
+    expect(widget).to_have_attribute("data-live", "ended")
+    see_all_of_it(page, widget)
+    shoot(page, "long-curve-light")
+    # The middle of its bucket of 512.
+    point_at(page, widget, SPIKE // 512 * 512 + 256)
+    readout = widget.locator(".tl-main-chart .tl-readout")
+    expect(readout).to_contain_text("steps 123,392–123,903")
+    expect(readout).to_contain_text("… 9.000")
+    shoot(page, "long-curve-spike")
+    point_at(page, widget, NAN // 512 * 512 + 256)
+    expect(readout).to_contain_text("1 NaN")
+    theme(page, "JupyterLab Dark")
+    see_all_of_it(page, widget)
+    point_at(page, widget, NAN // 512 * 512 + 256)
+    shoot(page, "long-curve-dark")
