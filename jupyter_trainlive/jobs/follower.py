@@ -9,11 +9,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from ..kernels.launcher import remove_sockets
+from ..protocol.doorbell import UNTOLD_SECONDS
 from ..protocol.states import Job, Status
+from .intake import IntakeLimits, Pace
 from .registry import AnyLogger, Registry
 from .stalls import StallWatch
 from .supervisor import Supervisor
 from .tracker import Tracker
+
+#: A job's journals are read at once after a quiet moment, then so often at the most.
+_TICK_SECONDS = 1 / 30
 
 
 class Owner(Protocol):
@@ -24,6 +29,9 @@ class Owner(Protocol):
 
     @property
     def poll_interval(self) -> float: ...
+
+    @property
+    def intake(self) -> IntakeLimits: ...
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
@@ -85,20 +93,30 @@ class Follower:
             self._owner.spawn(self._follow(tracker, registry))
 
     async def _follow(self, tracker: Tracker, registry: Registry) -> None:
-        refused, looked_at = False, 0.0
-        stalls = self._supervisor.stall_watch()
+        refused, looked_at, news_at = False, 0.0, 0.0
+        stalls, pace = self._supervisor.stall_watch(), Pace(self._owner.intake.points_per_second)
         try:
             while not tracker.job.status.ended and registry.knows(tracker):
                 try:
-                    if not await tracker.catch_up():
+                    began, job, points = time.monotonic(), tracker.job, tracker.points
+                    complete = await tracker.catch_up()
+                    now = time.monotonic()
+                    if tracker.job is not job or tracker.points > points:
+                        news_at = began
+                    await asyncio.sleep(pace.took(tracker.points - points, now))
+                    if self._owner.owns and pace.hasty(now):
+                        await self._alert_once(tracker, "too_many_points", self._owner.intake.too_many_points())
+                    if not complete:
                         continue
                     self._count()
-                    now = time.monotonic()
                     if self._owner.owns and (now - looked_at >= self._owner.poll_interval or not tracker.job.running):
                         looked_at = now
                         await self._mind(tracker, stalls)
                     if not tracker.job.status.ended:
-                        await tracker.rung(self._owner.poll_interval)
+                        # A job that has just rung may have more, of which it doesn't tell.
+                        soon = time.monotonic() - news_at < UNTOLD_SECONDS + _TICK_SECONDS
+                        await tracker.rung(_TICK_SECONDS if soon else self._owner.poll_interval)
+                        await asyncio.sleep(max(0.0, began + _TICK_SECONDS - time.monotonic()))
                 except OSError as error:
                     # A full disk, too few file descriptors: it is followed again when that is over.
                     if not refused:
@@ -120,6 +138,9 @@ class Follower:
         stall = stalls.look(tracker.job, time.monotonic())
         if stall is not None:
             await tracker.note("alert", name="stalled", message=stall, step=tracker.job.training.step)
+        if tracker.refused_series is not None:
+            sentence = self._owner.intake.too_many_series(tracker.refused_series)
+            await self._alert_once(tracker, "too_many_series", sentence)
         await self._supervisor.notice_loss(tracker)
         job = tracker.job
         if job.status is not Status.QUEUED:
@@ -128,6 +149,10 @@ class Follower:
             self._wake()
             if job.now.server.pause is None:
                 await self._owner.went_by_itself(tracker)
+
+    async def _alert_once(self, tracker: Tracker, name: str, message: str) -> None:
+        if all(alert.name != name for alert in tracker.job.server.alerts):
+            await tracker.note("alert", name=name, message=message, step=tracker.job.training.step)
 
     def _count(self) -> None:
         active = sum(_is_active(tracker.job) for tracker in self._followed)

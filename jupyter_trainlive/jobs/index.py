@@ -15,13 +15,19 @@ from typing import TypeVar
 
 from .database import IndexUnavailable, errors_named, identity, open_to_write, opened_to_read, set_aside
 from .schema import MIGRATIONS, Migration, Unusable, transaction
-from .snapshots import Snapshot, read, write
+from .snapshots import Snapshot
+from .snapshots import read as read_jobs
+from .snapshots import write as write_job
 
 _T = TypeVar("_T")
 
 
 class IndexLost(Exception):
     """What was in the index is gone, and an index is there again: save everything anew. The text is for the log."""
+
+
+class IndexClosed(ValueError):
+    """Nothing can be asked of it any more."""
 
 
 class Index:
@@ -60,39 +66,32 @@ class Index:
 
         def work(connection: sqlite3.Connection) -> None:
             for snapshot in everything:
-                write(connection, snapshot)
+                write_job(connection, snapshot)
 
-        self._write(work)
+        self.write(work)
 
     def load(self) -> list[Snapshot]:
         """All jobs, in no order."""
-        return self._read(read) or []
+        return self.read(read_jobs) or []
 
     def get(self, job_id: str) -> Snapshot | None:
         """One job, or None where it isn't known."""
-        found = self._read(lambda connection: read(connection, job_id))
+        found = self.read(lambda connection: read_jobs(connection, job_id))
         return found[0] if found else None
 
     def forget(self, job_id: str) -> None:
         """Know nothing of a job any more."""
-        self._write(lambda connection: connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,)))
+        self.write(lambda connection: connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,)))
 
     def clear(self) -> None:
         """Know nothing of any job any more."""
-        self._write(lambda connection: connection.execute("DELETE FROM jobs"))
+        self.write(lambda connection: connection.execute("DELETE FROM jobs"))
 
-    def close(self) -> None:
-        """Bring everything into the one file. Nothing can be asked afterwards."""
-        with self._lock:
-            self._closed = True
-            self._disconnect()
+    def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        """Do it in one transaction; None where it was opened to read only and can't be read.
 
-    def _write(self, work: Callable[[sqlite3.Connection], object]) -> None:
-        if not self._writable:
-            raise io.UnsupportedOperation("the index was opened to read only")
-        self._do(work, "IMMEDIATE")
-
-    def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        Unusable, raised by `work`, says of the content that it is damaged.
+        """
         if self._writable:
             return self._do(work, "DEFERRED")
         try:
@@ -105,10 +104,22 @@ class Index:
         except (Unusable, IndexUnavailable):
             return None
 
+    def write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Do it in one transaction: all of it or nothing. Unusable has the meaning that it has for `read`."""
+        if not self._writable:
+            raise io.UnsupportedOperation("the index was opened to read only")
+        return self._do(work, "IMMEDIATE")
+
+    def close(self) -> None:
+        """Bring everything into the one file. Nothing can be asked afterwards."""
+        with self._lock:
+            self._closed = True
+            self._disconnect()
+
     def _do(self, work: Callable[[sqlite3.Connection], _T], kind: str) -> _T:
         with self._lock:
             if self._closed:
-                raise ValueError("the index is closed")
+                raise IndexClosed("the index is closed")
             try:
                 with errors_named(self._path):
                     connection = self._open()

@@ -22,6 +22,7 @@ from .cancellation import Graces
 from .errors import InvalidRequest, NoStorage, NotAllowed, ReadOnly
 from .follower import Follower
 from .housekeeping import Housekeeping, Limits
+from .intake import IntakeLimits
 from .inventory import GpuInventory
 from .keeper import Keeper
 from .ownership import Ownership
@@ -71,6 +72,12 @@ class JobManager(LoggingConfigurable):
         20.0, help="A running job without a step for so many times as long as its steps take is alerted of."
     ).tag(config=True)
     stall_seconds = Float(60.0, help="Seconds without a step below which nobody is alerted.").tag(config=True)
+    max_points_per_second = Int(
+        200_000, min=1, help="Of each job so many logged numbers a second are taken in; what is beyond waits."
+    ).tag(config=True)
+    max_series_per_job = Int(
+        1000, min=1, help="So many series of each job have curves; the points of others are in metrics.csv only."
+    ).tag(config=True)
     max_age_days = Float(
         None, allow_none=True, help="Ended jobs older than this are deleted; by default they are kept."
     ).tag(config=True)
@@ -92,11 +99,12 @@ class JobManager(LoggingConfigurable):
         self.url = ""
         self._defaults = defaults
         self._inventory = inventory or GpuInventory()
+        self.intake = IntakeLimits(self.max_points_per_second, self.max_series_per_job)
         lease_dir = Path(self.lease_dir).expanduser().absolute() if self.lease_dir else None
         graces = Graces(self.cancel_grace, self.interrupt_grace, self.terminate_grace)
         rules = Rules(graces, StallRule(self.stall_factor, self.stall_seconds), lease_dir)
         self._supervisor = Supervisor(self.launcher, rules, self.log)
-        self._registry = Registry(jobs_dir, self.log, self._adopt)
+        self._registry = Registry(jobs_dir, self.log, self._prepare, self._adopt)
         self._scheduler = Scheduler(
             self._inventory,
             self._registry,
@@ -158,6 +166,7 @@ class JobManager(LoggingConfigurable):
             await self._registry.discover()
         self.spawn(self._scheduler.serve(self.spawn, self.log))
         self.spawn(self._keeper.keep())
+        self.spawn(self._keeper.keep_curves())
         self.spawn(self._housekeeping.keep(self.log))
 
     async def stop(self) -> None:
@@ -342,6 +351,10 @@ class JobManager(LoggingConfigurable):
 
     def _not_the_owner(self) -> str:
         return f"The jobs in {self.jobs_dir} belong to {self._ownership.owner()}."
+
+    def _prepare(self, tracker: Tracker) -> None:
+        tracker.most_series = self.intake.series
+        tracker.curves = self._keeper.curves_of(tracker)
 
     async def _adopt(self, tracker: Tracker) -> None:
         await self._follower.adopt(tracker, self._registry)

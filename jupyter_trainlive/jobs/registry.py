@@ -22,14 +22,25 @@ AnyLogger = Logger | LoggerAdapter[Any]
 
 
 class Registry:
-    """Knows a tracker for each job. `adopt` is awaited with every job that was found, its journals read."""
+    """Knows a tracker for each job.
 
-    def __init__(self, jobs_dir: Path, log: AnyLogger, adopt: Callable[[Tracker], Awaitable[None]]) -> None:
+    `prepare` is called, in a thread, with every tracker before it reads its journals, and `adopt` is awaited with it
+    afterwards.
+    """
+
+    def __init__(
+        self,
+        jobs_dir: Path,
+        log: AnyLogger,
+        prepare: Callable[[Tracker], None],
+        adopt: Callable[[Tracker], Awaitable[None]],
+    ) -> None:
         self.jobs_dir = jobs_dir
         self.trackers: dict[str, Tracker] = {}
         #: What the index knew of jobs that were not looked at yet.
         self.snapshots: dict[str, Snapshot] = {}
         self._log = log
+        self._prepare = prepare
         self._adopt = adopt
         self._finding: dict[str, asyncio.Task[None]] = {}
         self._unreadable: set[str] = set()
@@ -111,7 +122,9 @@ class Registry:
         await self._adopt(tracker)
 
     def _load(self, job_dir: JobDir) -> Tracker:
-        return load(job_dir, job_dir.read_spec(), self.snapshots.pop(job_dir.job_id, None))
+        tracker = load(job_dir, job_dir.read_spec(), self.snapshots.pop(job_dir.job_id, None))
+        self._prepare(tracker)
+        return tracker
 
 
 def _age_seconds(path: Path) -> float:

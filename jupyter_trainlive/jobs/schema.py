@@ -47,6 +47,60 @@ MIGRATIONS: tuple[Migration, ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        """
+        CREATE TABLE flushes (
+            job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            offset INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            points INTEGER NOT NULL,
+            checksum INTEGER NOT NULL,
+            PRIMARY KEY (job_id, number)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE curves (
+            job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            checksum INTEGER NOT NULL,
+            PRIMARY KEY (job_id, number)
+        ) WITHOUT ROWID
+        """,
+        # What is looked at most comes first: SQLite reads a long row only as far as it is asked for.
+        """
+        CREATE TABLE chunks (
+            job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+            curve INTEGER NOT NULL,
+            first INTEGER NOT NULL,
+            size INTEGER NOT NULL,
+            segment INTEGER NOT NULL,
+            last_segment INTEGER NOT NULL,
+            first_step INTEGER NOT NULL,
+            last_step INTEGER NOT NULL,
+            stride INTEGER,
+            step_low INTEGER NOT NULL,
+            step_high INTEGER NOT NULL,
+            step_shift INTEGER,
+            time_low INTEGER,
+            time_high INTEGER,
+            time_shift INTEGER,
+            epoch_low INTEGER,
+            epoch_high INTEGER,
+            epoch_shift INTEGER,
+            checksum INTEGER NOT NULL,
+            step_buckets BLOB,
+            time_buckets BLOB,
+            epoch_buckets BLOB,
+            raw_values BLOB NOT NULL,
+            raw_steps BLOB,
+            raw_times BLOB NOT NULL,
+            raw_epochs BLOB,
+            PRIMARY KEY (job_id, curve, first)
+        )
+        """,
+    ),
 )
 
 

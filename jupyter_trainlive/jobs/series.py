@@ -1,12 +1,13 @@
-"""Series: every logged scalar, read from the training journal as points or as CSV."""
+"""Series: every logged scalar, read from the training journal as columns or as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from ..protocol.jobdir import JobDir
 from ..protocol.journal import JournalReader, Record
@@ -14,8 +15,11 @@ from ..protocol.values import carry, finite, number, whole
 
 CSV_COLUMNS = ("name", "step", "epoch", "time", "value")
 
-#: A metric with a longer name, or a record with more of them, is not ours.
+#: A metric with a longer name is not ours.
 NAME_LIMIT = 200
+
+#: One value of one series: its name, step, epoch, time in Unix seconds, and itself; a step or an epoch may be unknown.
+Point: TypeAlias = tuple[str, int | None, float | None, float, float]
 
 
 @dataclass
@@ -26,15 +30,14 @@ class SeriesSummary:
     last: float = 0.0
 
 
-@dataclass(frozen=True)
-class Point:
-    """One value of one series; `time` in Unix seconds."""
+@dataclass
+class Columns:
+    """Points of one series, in order; times in Unix seconds, values may be NaN or infinite."""
 
-    name: str
-    step: int | None
-    epoch: float | None
-    time: float
-    value: float
+    step: list[int | None] = field(default_factory=list)
+    epoch: list[float | None] = field(default_factory=list)
+    time: list[float] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
 
 
 def points(records: Iterable[Record]) -> Iterator[Point]:
@@ -45,28 +48,52 @@ def points(records: Iterable[Record]) -> Iterator[Point]:
             continue
         step, epoch, time = whole(record.get("step")), finite(record.get("epoch")), float(record["t"])
         for name, item in values.items():
-            value = number(item)
+            # Nearly all of them are floats, and there may be a hundred thousand a second.
+            value = item if type(item) is float else number(item)
             if value is not None and len(name) <= NAME_LIMIT:
-                yield Point(name, step, epoch, time, value)
+                yield name, step, epoch, time, value
 
 
-def summarise(series: dict[str, SeriesSummary], records: Iterable[Record]) -> None:
-    """Count the points of `records` into `series`."""
-    for point in points(records):
-        summary = series.setdefault(point.name, SeriesSummary())
-        summary.count += 1
-        summary.last = point.value
-
-
-def columns(records: Iterable[Record]) -> dict[str, dict[str, list[Any]]]:
-    """Points by series as the ``points`` frame carries them: {name: {"step", "time", "value"}}."""
-    result: dict[str, dict[str, list[Any]]] = {}
-    for point in points(records):
-        column = result.setdefault(point.name, {"step": [], "time": [], "value": []})
-        column["step"].append(point.step)
-        column["time"].append(point.time)
-        column["value"].append(carry(point.value))
+def columns(records: Iterable[Record]) -> dict[str, Columns]:
+    """The points in training records by series, in the order in which the series first appear."""
+    result: dict[str, Columns] = {}
+    for name, step, epoch, time, value in points(records):
+        column = result.get(name)
+        if column is None:
+            column = result[name] = Columns()
+        column.step.append(step)
+        column.epoch.append(epoch)
+        column.time.append(time)
+        column.value.append(value)
     return result
+
+
+def summarise(series: dict[str, SeriesSummary], new: Mapping[str, Columns], most: int) -> str | None:
+    """Count new points into `series`, of which there may be `most`; the name of one that found no place, or None."""
+    refused = None
+    for name, column in new.items():
+        summary = series.get(name)
+        if summary is None:
+            if len(series) >= most:
+                refused = refused or name
+                continue
+            summary = series[name] = SeriesSummary()
+        summary.count += len(column.value)
+        summary.last = column.value[-1]
+    return refused
+
+
+def frame_columns(new: Mapping[str, Columns], names: Container[str]) -> dict[str, dict[str, list[Any]]]:
+    """The points of series among `names` as the ``points`` frame has them: {name: {"step", "time", "value"}}."""
+    return {
+        name: {"step": column.step, "time": column.time, "value": _carried(column.value)}
+        for name, column in new.items()
+        if name in names
+    }
+
+
+def _carried(values: list[float]) -> list[Any]:
+    return values if all(map(math.isfinite, values)) else [carry(value) for value in values]
 
 
 def csv_chunks(job_dir: JobDir) -> Iterator[str]:
@@ -80,6 +107,6 @@ def csv_chunks(job_dir: JobDir) -> Iterator[str]:
     while records := reader.read():
         buffer = io.StringIO()
         writer = csv.writer(buffer)
-        for point in points(records):
-            writer.writerow((point.name, point.step, point.epoch, point.time, carry(point.value)))
+        for name, step, epoch, time, value in points(records):
+            writer.writerow((name, step, epoch, time, carry(value)))
         yield buffer.getvalue()

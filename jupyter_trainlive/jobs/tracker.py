@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +14,12 @@ from ..protocol.journal import JournalReader, Record, append_shared
 from ..protocol.messages import Place
 from ..protocol.saved import FOLD_VERSION, restored, saved
 from ..protocol.states import Job, Journal, fold, fold_all
-from .series import SeriesSummary, summarise
+from .curves import Curves
+from .series import Columns, SeriesSummary, columns, summarise
 from .snapshots import Snapshot
 
+#: Where nobody says how many series a job may have.
+MOST_SERIES = 1000
 #: Chunks of the training journal read in a row before the loop looks at anything else.
 _CHUNKS_AT_ONCE = 8
 
@@ -27,6 +31,16 @@ class Change:
     before: Job
     after: Job
     records: list[Record]
+
+
+@dataclass(frozen=True)
+class _News:
+    """One chunk of the training's journal: its records, the points in them, the job after them; the last one there?"""
+
+    records: list[Record]
+    points: dict[str, Columns]
+    job: Job
+    complete: bool
 
 
 @dataclass(eq=False)
@@ -43,6 +57,13 @@ class Tracker:
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Whether something was folded since the last snapshot.
     unsaved: bool = True
+    #: So many series are followed; the name of one that found no place.
+    most_series: int = MOST_SERIES
+    refused_series: str | None = None
+    #: How many points were read since this tracker was made.
+    points: int = 0
+    #: The job's series at any length; the registry sees to it.
+    curves: Curves = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._readers = {
@@ -98,7 +119,8 @@ class Tracker:
     async def refold(self) -> None:
         """Fold the journals anew from their beginning. Listeners hear of nothing that they heard before."""
         async with self._lock:
-            fresh, missed = Tracker(self.job_dir, Job(self.job.job_id, self.job.spec)), list[Record]()
+            fresh = Tracker(self.job_dir, Job(self.job.job_id, self.job.spec), most_series=self.most_series)
+            missed: list[Record] = []
             fresh.listeners.add(
                 lambda change: missed.extend(record for record in change.records if record["seq"] > self._seq)
             )
@@ -106,6 +128,7 @@ class Tracker:
                 pass
             before = self.job
             self.job, self.series, self._seq = fresh.job, fresh.series, fresh.seq
+            self.refused_series = fresh.refused_series
             self._readers, self._folded, self._ends, self.unsaved = fresh._readers, fresh._folded, [], True
             self._tell(Change(before, self.job, missed))
 
@@ -133,40 +156,49 @@ class Tracker:
         Raises OSError where one can't be read; what the others had is kept for the next time.
         """
         async with self._lock:
-            # The process's journal is read first: what it ends with was written after the training's end.
-            for journal in (Journal.PROCESS, Journal.SERVER):
-                records = await asyncio.to_thread(self._readers[journal].read)
-                self._ends.extend((journal, record) for record in records)
-            for _ in range(_CHUNKS_AT_ONCE):
-                records = await asyncio.to_thread(self._readers[Journal.TRAINING].read)
-                self._apply(records, [])
-                if not records:
-                    self._apply_ends()
-                    return True
-            while self._ends and (records := await asyncio.to_thread(self._readers[Journal.TRAINING].read)):
-                self._apply(records, [])
+            news = await asyncio.to_thread(self._read_all)
+            for chunk in itertools.count(1):
+                self._apply(news)
+                if news.complete or (chunk >= _CHUNKS_AT_ONCE and not self._ends):
+                    break
+                news = await asyncio.to_thread(self._read_training)
             self._apply_ends()
-            return False
+            return news.complete
+
+    def _read_all(self) -> _News:
+        # The process's journal is read first: what it ends with was written after the training's end.
+        for journal in (Journal.PROCESS, Journal.SERVER):
+            self._ends.extend((journal, record) for record in self._readers[journal].read())
+        return self._read_training()
+
+    def _read_training(self) -> _News:
+        """The next of the training's records, already folded: a chunk of them would hold up the loop."""
+        reader = self._readers[Journal.TRAINING]
+        records = reader.read()
+        return _News(records, columns(records), fold_all(self.job, Journal.TRAINING, records), reader.at_end)
+
+    def _apply(self, news: _News) -> None:
+        self._folded[Journal.TRAINING] = self._readers[Journal.TRAINING].position
+        if not news.records:
+            return
+        self._seq = news.records[-1]["seq"]
+        self.points += sum(len(column.value) for column in news.points.values())
+        refused = summarise(self.series, news.points, self.most_series)
+        self.refused_series = self.refused_series or refused
+        self._become(news.job, news.records)
 
     def _apply_ends(self) -> None:
         ends, self._ends = self._ends, []
-        self._apply([], ends)
         for journal in (Journal.PROCESS, Journal.SERVER):
             self._folded[journal] = self._readers[journal].position
+        if ends:
+            job = self.job
+            for journal, record in ends:
+                job = fold(job, journal, record)
+            self._become(job, [])
 
-    def _apply(self, records: list[Record], others: list[tuple[Journal, Record]]) -> None:
-        self._folded[Journal.TRAINING] = self._readers[Journal.TRAINING].position
-        if not records and not others:
-            return
-        self.unsaved = True
-        before = self.job
-        job = fold_all(before, Journal.TRAINING, records)
-        for journal, record in others:
-            job = fold(job, journal, record)
-        self.job = job
-        if records:
-            self._seq = records[-1]["seq"]
-        summarise(self.series, records)
+    def _become(self, job: Job, records: list[Record]) -> None:
+        before, self.job, self.unsaved = self.job, job, True
         self._tell(Change(before, job, records))
 
     def _tell(self, change: Change) -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from jupyter_trainlive.jobs.database import IndexUnavailable
 from jupyter_trainlive.jobs.index import Index, IndexLost
-from jupyter_trainlive.jobs.schema import APPLICATION_ID, MIGRATIONS, Migration
+from jupyter_trainlive.jobs.schema import APPLICATION_ID, MIGRATIONS, Migration, Unusable
 from jupyter_trainlive.jobs.snapshots import Snapshot
 
 from ..small_disk import small_disk
@@ -118,6 +118,9 @@ def test_a_forgotten_job_leaves_nothing_behind(path: Path) -> None:
             "jobs": 0,
             "journals": 0,
             "series": 0,
+            "flushes": 0,
+            "curves": 0,
+            "chunks": 0,
         }
 
 
@@ -537,6 +540,45 @@ def test_an_older_schema_is_brought_up_to_date_with_all_that_is_in_it(path: Path
     with opened(path, migrations=MIGRATIONS) as index:
         assert "is newer" in (index.rebuilt or ""), "an older version does not touch what it does not know"
     assert len(aside(path)) == 1
+
+
+def test_an_index_from_before_there_were_curves_keeps_its_jobs(path: Path) -> None:
+    with opened(path, migrations=MIGRATIONS[:1]) as index:
+        index.save([snapshot(1), snapshot(2)])
+    with opened(path, writable=False) as reader:
+        assert reader.load() == [], "who only reads does not change it"
+    with opened(path) as index:
+        assert index.rebuilt is None
+        assert by_id(index.load()) == by_id([snapshot(1), snapshot(2)])
+        assert index.read(lambda connection: connection.execute("SELECT count(*) FROM chunks").fetchone()) == (0,)
+    assert aside(path) == []
+
+
+def test_what_is_found_damaged_while_it_is_read_is_set_aside(path: Path) -> None:
+    def odd(connection: sqlite3.Connection) -> None:
+        raise Unusable("it is odd")
+
+    with opened(path) as index:
+        for work in (index.read, index.write):
+            index.save([snapshot(1)])
+            with pytest.raises(IndexLost, match="it is odd"):
+                work(odd)
+            assert index.load() == []
+        assert len(aside(path)) == 2
+    with opened(path, writable=False) as reader:
+        assert reader.read(odd) is None
+
+
+def test_what_is_done_halfway_is_not_done(path: Path) -> None:
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM jobs")
+        raise KeyError("a mistake")
+
+    with opened(path) as index:
+        index.save([snapshot(1)])
+        with pytest.raises(KeyError):
+            index.write(fail)
+        assert index.load() == [snapshot(1)]
 
 
 def test_a_migration_that_is_stopped_half_way_is_as_if_it_had_not_begun(path: Path) -> None:

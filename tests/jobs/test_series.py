@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from jupyter_trainlive.jobs.series import SeriesSummary, columns, csv_chunks, points, summarise
+from jupyter_trainlive.jobs.series import SeriesSummary, columns, csv_chunks, frame_columns, points, summarise
 from jupyter_trainlive.protocol import journal
 from jupyter_trainlive.protocol.jobdir import JobDir, new_job_id
 from jupyter_trainlive.protocol.journal import JournalWriter
@@ -20,24 +20,32 @@ def metrics(values: Any, t: float = 1.0, **more: Any) -> dict[str, Any]:
 def test_only_numbers_under_sane_names_are_points() -> None:
     odd = {"text": "1", "flag": True, "none": None, "list": [1], "x" * 201: 1.0}
     got = list(points([metrics({**odd, "x" * 200: 1, "loss": "nan"}, step=3.0, epoch="nan")]))
-    assert [(point.name[:4], point.step, point.epoch) for point in got] == [("xxxx", 3, None), ("loss", 3, None)]
+    assert [(name[:4], step, epoch) for name, step, epoch, _, _ in got] == [("xxxx", 3, None), ("loss", 3, None)]
     assert list(points([metrics([1]), metrics(None), {"seq": 1, "t": 1, "kind": "end", "values": {"a": 1}}])) == []
 
 
 def test_a_summary_counts_and_knows_the_last() -> None:
     series: dict[str, SeriesSummary] = {}
-    summarise(series, [metrics({"a": 1.0, "b": 2}), metrics({"a": 3.0})])
-    summarise(series, [metrics({"a": "-inf"})])
+    assert summarise(series, columns([metrics({"a": 1.0, "b": 2}), metrics({"a": 3.0})]), 10) is None
+    assert summarise(series, columns([metrics({"a": "-inf"})]), 10) is None
     assert (series["a"].count, series["a"].last) == (3, float("-inf"))
     assert (series["b"].count, series["b"].last) == (1, 2.0)
 
 
+def test_only_so_many_series_are_followed_the_first_ones() -> None:
+    series: dict[str, SeriesSummary] = {}
+    assert summarise(series, columns([metrics({"a": 1.0, "b": 2.0, "c": 3.0})]), 2) == "c"
+    assert summarise(series, columns([metrics({"d": 1.0, "a": 2.0})]), 2) == "d"
+    assert {name: summary.count for name, summary in series.items()} == {"a": 2, "b": 1}
+
+
 def test_columns_keep_the_order_and_can_be_written_as_json() -> None:
-    got = columns([metrics({"a": 1.0}, 5.0, step=1), metrics({"a": "inf"}, 6.0), metrics({"b": 2.0}, 7.0, step=2)])
-    assert got == {
+    new = columns([metrics({"a": 1.0}, 5.0, step=1), metrics({"a": "inf"}, 6.0), metrics({"b": 2.0}, 7.0, step=2)])
+    assert frame_columns(new, {"a", "b"}) == {
         "a": {"step": [1, None], "time": [5.0, 6.0], "value": [1.0, "inf"]},
         "b": {"step": [2], "time": [7.0], "value": [2.0]},
     }
+    assert list(frame_columns(new, {"b"})) == ["b"]
 
 
 def test_the_csv_has_every_point_of_a_journal_of_many_chunks(tmp_path: Path, monkeypatch: Any) -> None:
