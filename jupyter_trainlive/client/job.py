@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ _OUTAGE_SECONDS = 600.0
 _RECONNECT_SECONDS = (0.5, 1, 2, 5, 5, 5, 5, 5)
 
 Columns = dict[str, list[float | None]]
+#: {"n": points in the window, "buckets": [{"x0", "x1", "min", "max", "last", "n", "nan", "inf"}]}
+Curve = dict[str, Any]
 
 
 def remark(info: dict[str, Any], before: str = "") -> str:
@@ -140,6 +142,31 @@ class Job:
             columns = series.setdefault(row["name"], {"step": [], "epoch": [], "time": [], "value": []})
             for column, values in columns.items():
                 values.append(float(row[column]) if row[column] else None)
+        return series
+
+    def curves(
+        self,
+        names: str | Iterable[str] | None = None,
+        *,
+        axis: str = "step",
+        x0: float | None = None,
+        x1: float | None = None,
+        points: int = 400,
+        smoothing: float = 0.0,
+    ) -> dict[str, Curve]:
+        """Curves of any length in at most so many `points` each: {name: {"n", "buckets"}}.
+
+        Those of all series (100 at most) or of `names`, from `x0` to `x1` on the `axis` ``step``, ``time`` (Unix
+        seconds) or ``epoch``; `n` points are in that window. A bucket {"x0", "x1", "min", "max", "last", "n", "nan",
+        "inf"} holds all points from x0 to below x1; `smoothing`, from 0 to below 1, adds "smoothed", TensorBoard's
+        moving average.
+        """
+        wanted = [names] if isinstance(names, str) else names if names is None else list(names)
+        if wanted == []:
+            return {}
+        window = {"axis": axis, "x0": x0, "x1": x1, "points": points, "smoothing": smoothing}
+        answer = connection.current().get(f"api/training/jobs/{self.job_id}/metrics", names=wanted, **window)
+        series: dict[str, Curve] = answer["series"]
         return series
 
     def log(self, offset: int = 0) -> str:

@@ -17,6 +17,7 @@ from ..jobs.submission import Defaults
 from ..kernels.launcher import Launcher
 from ..system import Sampler
 from .handlers import ROUTES
+from .limits import Limits
 from .local_access import LocalAccess
 from .streams import Streams
 
@@ -31,6 +32,7 @@ class Services:
     streams: Streams
     sampler: Sampler
     access: LocalAccess
+    limits: Limits
 
 
 class TrainLive(ExtensionApp):
@@ -44,7 +46,29 @@ class TrainLive(ExtensionApp):
     jobs_dir = Unicode(help="The folder of all jobs.").tag(config=True)
     progress_interval = Float(1.0, help="Seconds between two messages of the plain WebSocket dialect.").tag(config=True)
     gauge_interval = Float(1.0, help="Seconds between two readings of GPUs, CPU and memory.").tag(config=True)
-    max_watchers = Int(10_000, help="How many WebSockets are served at a time.").tag(config=True)
+    max_watchers = Int(
+        Limits.max_watchers, min=1, help="How many WebSockets are served at a time; a further one is answered 503."
+    ).tag(config=True)
+    max_watchers_per_job = Int(
+        Limits.max_watchers_per_job,
+        min=1,
+        help="How many of them may watch the same job; a further one is answered 503.",
+    ).tag(config=True)
+    max_message_bytes = Int(
+        Limits.message_bytes,
+        min=1 << 10,
+        help="The longest message of a WebSocket's client in bytes; one who sends a longer one is closed with 1009.",
+    ).tag(config=True)
+    pending_limit_bytes = Int(
+        Limits.pending_bytes,
+        min=4 << 10,
+        help="A WebSocket's client with more bytes than this waiting for it is left out until it has read them.",
+    ).tag(config=True)
+    stall_seconds = Float(
+        Limits.stall_seconds,
+        min=1.0,
+        help="A client who has that much waiting and reads nothing of it for so many seconds is closed with 1013.",
+    ).tag(config=True)
     default_kernel_name = Unicode("python3", help="The kernel of a job that names none.").tag(config=True)
 
     _holds_sampler = Bool(False)
@@ -62,8 +86,15 @@ class TrainLive(ExtensionApp):
         sampler = Sampler.of_this_machine(interval_seconds=self.gauge_interval)
         manager = JobManager(Path(self.jobs_dir).expanduser().absolute(), defaults, parent=self, launcher=launcher)
         manager.on_activity(self._hold_sampler)
-        streams = Streams(sampler, interval_seconds=self.progress_interval, max_watchers=self.max_watchers)
-        self.services = Services(manager, streams, sampler, LocalAccess(Path(server.runtime_dir)))
+        limits = Limits(
+            self.max_watchers,
+            self.max_watchers_per_job,
+            self.max_message_bytes,
+            self.pending_limit_bytes,
+            self.stall_seconds,
+        )
+        streams = Streams(sampler, interval_seconds=self.progress_interval, limits=limits)
+        self.services = Services(manager, streams, sampler, LocalAccess(Path(server.runtime_dir)), limits)
         self.settings["trainlive"] = self.services
 
     def initialize_handlers(self) -> None:

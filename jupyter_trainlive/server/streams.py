@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..jobs.tracker import Tracker
-from ..protocol.values import dumps
 from ..system import Sample, Sampler
+from . import v1_frames as frames
 from .connections import Watcher
+from .limits import Limits
 from .plain import PlainStream
-from .v1 import Socket, V1Session, V1Stream
+from .sockets import Socket
+from .v1 import V1Stream
+from .v1_session import V1Session
 
 
 @dataclass
@@ -21,16 +24,16 @@ class _Streams:
 
 
 class TooManyWatchers(Exception):
-    """The server serves as many watchers as it may."""
+    """The server serves as many watchers as it may, or as many of this job."""
 
 
 class Streams:
     """Connects watchers to the streams of their jobs."""
 
-    def __init__(self, sampler: Sampler, *, interval_seconds: float, max_watchers: int) -> None:
+    def __init__(self, sampler: Sampler, *, interval_seconds: float, limits: Limits) -> None:
         self._sampler = sampler
         self._interval = interval_seconds
-        self._max_watchers = max_watchers
+        self._limits = limits
         self._jobs: dict[str, _Streams] = {}
         self._unsubscribe = sampler.subscribe(self._sampled)
 
@@ -56,7 +59,7 @@ class Streams:
         session = V1Session(socket, streams.v1)
         streams.v1.connect(session)
         if self._sampler.latest is not None:
-            session.send(_gauges_frame(self._sampler.latest))
+            session.send(frames.gauges(self._sampler.latest))
 
         def leave() -> None:
             session.close()
@@ -65,10 +68,18 @@ class Streams:
 
         return session, leave
 
-    def check_room(self) -> None:
-        """Raise TooManyWatchers where no further one may connect."""
-        if self.count >= self._max_watchers:
-            raise TooManyWatchers(f"This server streams to {self._max_watchers} watchers already; try again later.")
+    def check_room(self, tracker: Tracker) -> None:
+        """Raise TooManyWatchers where no further one may connect to that job."""
+        streams = self._jobs.get(tracker.job_dir.job_id)
+        if streams is not None and streams.watchers >= (most := self._limits.max_watchers_per_job):
+            raise TooManyWatchers(
+                f"This job is streamed to {most:,} watchers already: close one of them, or raise "
+                "TrainLive.max_watchers_per_job."
+            )
+        if self.count >= (most := self._limits.max_watchers):
+            raise TooManyWatchers(
+                f"This server streams to {most:,} watchers already: close one of them, or raise TrainLive.max_watchers."
+            )
 
     def close(self) -> None:
         self._unsubscribe()
@@ -78,7 +89,7 @@ class Streams:
         streams = self._jobs.get(job_id)
         if streams is None:
             plain = PlainStream(tracker, self.utilization, self._interval)
-            streams = self._jobs[job_id] = _Streams(plain, V1Stream(tracker))
+            streams = self._jobs[job_id] = _Streams(plain, V1Stream(tracker, self._limits))
             self._sampler.acquire()
         streams.watchers += 1
         return streams
@@ -98,10 +109,6 @@ class Streams:
 
     def _sampled(self, sample: Sample) -> None:
         if any(streams.v1.connections.count() for streams in self._jobs.values()):
-            frame = _gauges_frame(sample)
+            frame = frames.gauges(sample)
             for streams in self._jobs.values():
                 streams.v1.gauges(frame)
-
-
-def _gauges_frame(sample: Sample) -> str:
-    return dumps({"type": "gauges", "system": sample.as_dict()})

@@ -41,6 +41,15 @@ def test_a_job_is_launched_waited_for_and_looked_at(client: RealServer) -> None:
     assert series["loss"]["value"][0] == 0.5
     assert math.isnan(series["loss"]["value"][1] or 0)
     assert series["eval_loss"]["value"] == [0.25]
+    assert {name: curve["n"] for name, curve in job.curves().items()} == {"loss": 2, "eval_loss": 1}
+    (bucket,) = job.curves("loss", axis="epoch", points=1)["loss"]["buckets"]
+    assert (bucket["last"], bucket["n"], bucket["nan"]) == (0.5, 2, 1)
+    (smooth,) = job.curves(["eval_loss"], x0=2, x1=2.0, smoothing=0.5)["eval_loss"]["buckets"]
+    assert (smooth["x0"], smooth["smoothed"]) == (2, 0.25)
+    assert job.curves([]) == {}
+    with pytest.raises(RequestError, match="axis: must be one of") as refused:
+        job.curves(axis="wall")
+    assert (refused.value.status, refused.value.field) == (400, "axis")
     assert job.artifacts == client.jobs_dir / job.job_id / "artifacts"
     assert job.artifacts.is_dir()
     assert repr(job) == f"<Job {job.job_id} 'mine': completed, 100 %>"

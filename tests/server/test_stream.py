@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 import socket
 import time
 from typing import Any
@@ -234,3 +235,84 @@ async def test_v1_skips_who_does_not_read_and_gives_it_every_point_once_later(se
             if frame["type"] == "state":
                 merged.update(frame["job"])
         assert merged["status"] == "completed"
+
+
+#: Five thousand points at once, then some 2,500 within four seconds.
+LONG = """
+import time, jupyter_trainlive as trainlive
+for step in range(1, 5001):
+    trainlive.log({"loss": 1 / step}, step=step)
+began = time.monotonic()
+while time.monotonic() - began < 4:
+    step += 1
+    trainlive.log({"loss": 1 / step}, step=step)
+    time.sleep(0.0015)
+print("logged", step)
+"""
+
+
+class Known:
+    """What a client of a job that logs one point a step knows, from all the frames it got."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.since = 0
+        self.snapshots = 0
+        self.ended = False
+        self._counted = 0
+
+    def connected(self) -> None:
+        """What came of a snapshot before is of no use."""
+        self._counted = 0
+
+    def take(self, frame: dict[str, Any]) -> None:
+        if frame["type"] == "points":
+            assert frame["seq"] > self.since
+            self.since = frame["seq"]
+            self.steps += frame["series"]["loss"]["step"]
+        elif frame["type"] == "window":
+            assert frame["id"] is None
+            self._counted += sum(bucket["n"] for buckets in frame["buckets"].values() for bucket in buckets)
+            if not frame["buckets"]:
+                self.steps, self.since = list(range(1, self._counted + 1)), frame["seq"]
+                self.snapshots += 1
+        self.ended = frame["type"] == "end"
+
+
+async def watch_with_cuts(server: RealServer, job_id: str, seed: int | None, **subscribe: Any) -> tuple[Known, int]:
+    """What a client knows in the end that is cut again and again, or with no `seed` never; and how often it was."""
+    known, cuts, chance = Known(), 0, random.Random(seed)
+    while not known.ended:
+        frames_left = chance.randint(1, 10) if seed is not None else None
+        async with watch(server, job_id, subprotocols=["trainlive.v1"], max_size=None) as socket:
+            known.connected()
+            await socket.send(json.dumps({"type": "subscribe", "since": known.since, **subscribe}))
+            async for text in socket:
+                known.take(json.loads(text))
+                if frames_left is not None and not known.ended:
+                    frames_left -= 1
+                    if not frames_left:
+                        cuts += 1
+                        socket.transport.abort()
+                        break
+    return known, cuts
+
+
+async def test_v1_gives_every_point_once_however_often_a_client_is_cut_and_whatever_its_width(
+    server: RealServer,
+) -> None:
+    job_id = server.submit(LONG)
+    await asyncio.to_thread(server.until, job_id, lambda job: (job["current_step"] or 0) >= 5000)
+    clients = await asyncio.gather(
+        watch_with_cuts(server, job_id, None),
+        watch_with_cuts(server, job_id, None, px=100),
+        watch_with_cuts(server, job_id, 1),
+        watch_with_cuts(server, job_id, 2, px=100),
+        watch_with_cuts(server, job_id, 3, px=100, log=True),
+    )
+    logged = int((server.jobs_dir / job_id / "output.log").read_text().split()[1])
+    assert logged > 6000
+    for number, (known, cuts) in enumerate(clients):
+        assert known.steps == list(range(1, logged + 1)), number
+        assert cuts >= (3 if number >= 2 else 0)
+        assert (known.snapshots > 0) is (number not in (0, 2)), "who has no width gets every point, as it was logged"

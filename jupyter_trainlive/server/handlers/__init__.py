@@ -15,7 +15,8 @@ from .jobs import (
     ResumeHandler,
     StatusHandler,
 )
-from .output import LogHandler, MetricsCsvHandler
+from .metrics import MetricsCsvHandler, MetricsHandler
+from .output import LogHandler
 from .stream import TrainingSocket
 from .system import HelloHandler, SystemHandler
 
@@ -34,6 +35,7 @@ ROUTES: list[tuple[str, type[Any]]] = [
     (rf"/trainlive/api/training/jobs/{_JOB}/resume", ResumeHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/cancel", CancelHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/log", LogHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/metrics", MetricsHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/metrics\.csv", MetricsCsvHandler),
     (rf"/trainlive/api/training/status/{_JOB}", StatusHandler),
     (rf"/trainlive/ws/training/{_JOB}", TrainingSocket),

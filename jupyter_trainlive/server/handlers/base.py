@@ -13,6 +13,7 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
+from ...jobs.database import IndexUnavailable
 from ...jobs.errors import InvalidRequest, JobError, NoStorage, NotAllowed, ReadOnly, UnknownJob, Unprocessable
 from ...protocol.values import dumps
 
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 #: The resource that the server's authorizer is asked about.
 RESOURCE = "trainlive"
 
-_STATUS: tuple[tuple[type[JobError], int], ...] = (
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownJob, 404),
     (NotAllowed, 409),
     (Unprocessable, 422),
     (InvalidRequest, 400),
     (NoStorage, 507),
+    (IndexUnavailable, 503),
 )
+#: Their words are for the client, and are its answer.
+_ANSWERED = (JobError, IndexUnavailable)
 
 
 AnyMethod = TypeVar("AnyMethod", bound=Callable[..., Any])
@@ -44,7 +48,10 @@ def allowed(action: str) -> Callable[[AnyMethod], AnyMethod]:
 
 
 class Base(ExtensionHandlerMixin, JupyterHandler):
-    """Lets the server's users in, and its own user's processes by their private file."""
+    """Lets the server's users in, and its own user's processes by their private file.
+
+    Errors are JSON ``{"message", "reason"}``, never a traceback; so is the refusal of a WebSocket before its upgrade.
+    """
 
     auth_resource = RESOURCE
 
@@ -58,9 +65,35 @@ class Base(ExtensionHandlerMixin, JupyterHandler):
         access = self.services.access
         return access.identity if access.admits(self) else super().identity_provider
 
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = (kwargs.get("exc_info") or (None, None))[1]
+        reason = responses.get(status_code, "Unknown")
+        message = reason
+        extra: dict[str, str | int | None] = {}
+        if isinstance(error, _ANSWERED):
+            status_code = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+            message, reason = str(error), responses[status_code]
+            if isinstance(error, InvalidRequest):
+                extra["field"] = error.field
+            elif isinstance(error, ReadOnly):
+                extra["owner_pid"] = error.owner_pid
+        elif isinstance(error, web.HTTPError):
+            message = error.log_message or error.reason or reason
+        elif status_code >= 500:
+            message = "The server failed on this request; its log says why."
+        self.clear()
+        self.set_status(status_code)
+        self.set_header("Content-Type", "application/json")
+        self.finish(dumps({"message": message, "reason": reason, **extra}))
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        # What a client did wrong is its own answer, not a fault in the server's log.
+        if not isinstance(value, _ANSWERED):
+            super().log_exception(typ, value, tb)
+
 
 class ApiBase(Base, APIHandler):
-    """A REST handler. Errors are JSON ``{"message", "reason"}``, never a traceback."""
+    """A REST handler."""
 
     def answer(self, value: Any, status: int = 200) -> None:
         """Finish with a JSON answer."""
@@ -94,32 +127,6 @@ class ApiBase(Base, APIHandler):
         if abs(value) > 2**62:
             raise InvalidRequest(name, "is too large")
         return value
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        error = (kwargs.get("exc_info") or (None, None))[1]
-        reason = responses.get(status_code, "Unknown")
-        message = reason
-        extra: dict[str, str | int | None] = {}
-        if isinstance(error, JobError):
-            status_code = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-            message, reason = str(error), responses[status_code]
-            if isinstance(error, InvalidRequest):
-                extra["field"] = error.field
-            elif isinstance(error, ReadOnly):
-                extra["owner_pid"] = error.owner_pid
-        elif isinstance(error, web.HTTPError):
-            message = error.log_message or error.reason or reason
-        elif status_code >= 500:
-            message = "The server failed on this request; its log says why."
-        self.clear()
-        self.set_status(status_code)
-        self.set_header("Content-Type", "application/json")
-        self.finish(dumps({"message": message, "reason": reason, **extra}))
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        # What a client did wrong is its own answer, not a fault in the server's log.
-        if not isinstance(value, JobError):
-            super().log_exception(typ, value, tb)
 
 
 def _refuse_constant(name: str) -> None:

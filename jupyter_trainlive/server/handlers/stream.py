@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.base.websocket import WebSocketMixin
 from jupyter_server.utils import ensure_async
-from tornado import web
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado import iostream, web
+from tornado.websocket import WebSocketHandler
 
 from ...jobs.errors import UnknownJob
 from .. import v1
 from ..streams import TooManyWatchers
+from ..v1_session import V1Session
 from .base import RESOURCE, Base
 
-#: Who has this much waiting is left out until it has read it.
-_PENDING_LIMIT_BYTES = 64 << 10
-#: Who reads nothing of what is waiting for so long is closed.
-_STALL_SECONDS = 30.0
-#: No client has this much to say.
-_MESSAGE_LIMIT_BYTES = 64 << 10
+#: The first byte of a frame that is a whole text message.
+_TEXT = 0x81
 
 
 class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
@@ -32,11 +30,11 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
     _pending_bytes = 0
     _moved_at = 0.0
     _leave: Callable[[], None] | None = None
-    _session: v1.V1Session | None = None
+    _session: V1Session | None = None
 
     @property
     def max_message_size(self) -> int:
-        return _MESSAGE_LIMIT_BYTES
+        return self.services.limits.message_bytes
 
     def get_compression_options(self) -> None:
         """None: compressing costs each watcher memory and the server twice the time."""
@@ -47,7 +45,7 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
             raise web.HTTPError(403, "You may not watch this server's jobs.")
         try:
             self._tracker = await self.services.manager.get(job_id)
-            self.services.streams.check_room()
+            self.services.streams.check_room(self._tracker)
         except UnknownJob as error:
             raise web.HTTPError(404, str(error)) from None
         except TooManyWatchers as error:
@@ -80,8 +78,9 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
 
     def send(self, text: str) -> bool:
         """Send without waiting; False where the client is gone, or has too much waiting already."""
-        if self._pending_bytes > _PENDING_LIMIT_BYTES:
-            if time.monotonic() - self._moved_at > _STALL_SECONDS:
+        limits = self.services.limits
+        if self._pending_bytes > limits.pending_bytes:
+            if time.monotonic() - self._moved_at > limits.stall_seconds:
                 self.close(1013, "too slow")
             return False
         return self._write(text)
@@ -92,19 +91,31 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
         self.close(1000, "complete")
 
     async def drained(self) -> bool:
-        """Wait until the client has read everything; False where it is gone."""
+        """Wait until the client has read everything; False where it is gone, or closed since it reads nothing."""
         while self._pending_bytes and self.ws_connection is not None:
             self._flushed.clear()
-            await self._flushed.wait()
+            try:
+                await asyncio.wait_for(self._flushed.wait(), self.services.limits.stall_seconds)
+            except (TimeoutError, asyncio.TimeoutError):
+                self.close(1013, "too slow")
+                return False
         return self.ws_connection is not None
 
     def _write(self, text: str) -> bool:
-        try:
-            written = asyncio.ensure_future(self.write_message(text))
-        except WebSocketClosedError:
+        # Not by `write_message`: it frames the text anew and starts a task for each of a thousand watchers.
+        connection = self.ws_connection
+        if connection is None or connection.is_closing() or connection.stream is None:
             return False
-        self._pending_bytes += len(text)
-        written.add_done_callback(partial(self._sent, len(text)))
+        frame = _framed(text)
+        try:
+            written = connection.stream.write(frame)
+        except iostream.StreamClosedError:
+            return False
+        if not written.done():
+            if not self._pending_bytes:
+                self._moved_at = time.monotonic()
+            self._pending_bytes += len(frame)
+            written.add_done_callback(partial(self._sent, len(frame)))
         return True
 
     def _sent(self, size: int, written: asyncio.Future[None]) -> None:
@@ -114,3 +125,15 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
         if not written.cancelled():
             written.exception()
         self._flushed.set()
+
+
+@lru_cache(maxsize=4)
+def _framed(text: str) -> bytes:
+    """A text message as one unmasked frame (RFC 6455, 5.2), the same for all who are sent it."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        return struct.pack("!BB", _TEXT, size) + payload
+    if size < 1 << 16:
+        return struct.pack("!BBH", _TEXT, 126, size) + payload
+    return struct.pack("!BBQ", _TEXT, 127, size) + payload
