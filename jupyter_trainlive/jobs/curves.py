@@ -123,8 +123,8 @@ class Curves:
         async with self._lock:
             return (await self._catch_up()).seq
 
-    async def read(self, names: Sequence[str], window: Window) -> tuple[int, dict[str, Curve]]:
-        """Catch up, and read one window of the curves of these names, those that are known.
+    async def read(self, names: Sequence[str] | None, window: Window) -> tuple[int, dict[str, Curve]]:
+        """Catch up, and read one window of the curves of these names, those that are known; of all where None.
 
         The number of the last record that is contained, and {name: curve}.
         """

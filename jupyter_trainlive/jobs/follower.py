@@ -19,6 +19,8 @@ from .tracker import Tracker
 
 #: A job's journals are read at once after a quiet moment, then so often at the most.
 _TICK_SECONDS = 1 / 30
+#: Between two readings of which the first brought nothing.
+_LEAST_SECONDS = 0.002
 
 
 class Owner(Protocol):
@@ -116,7 +118,9 @@ class Follower:
                         # A job that has just rung may have more, of which it doesn't tell.
                         soon = time.monotonic() - news_at < UNTOLD_SECONDS + _TICK_SECONDS
                         await tracker.rung(_TICK_SECONDS if soon else self._owner.poll_interval)
-                        await asyncio.sleep(max(0.0, began + _TICK_SECONDS - time.monotonic()))
+                        # Many rings, one reading; and rings that bring nothing, whoever sends them, cost little.
+                        rest = max(news_at + _TICK_SECONDS, began + _LEAST_SECONDS) - time.monotonic()
+                        await asyncio.sleep(max(0.0, rest))
                 except OSError as error:
                     # A full disk, too few file descriptors: it is followed again when that is over.
                     if not refused:

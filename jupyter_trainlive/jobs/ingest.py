@@ -136,11 +136,11 @@ class Ingest:
                 self._try_to_flush()
             return offset != before
 
-    def freeze(self, names: Sequence[str]) -> Moment:
-        """The curves of these names as they are now, those that are known."""
+    def freeze(self, names: Sequence[str] | None) -> Moment:
+        """The curves of these names as they are now, those that are known; all where None."""
         with self._lock:
             frozen = dict[str, _Frozen]()
-            for name in names:
+            for name in self._numbers if names is None else names:
                 number = self._numbers.get(name)
                 if number is not None:
                     points = self._tails[number].view()

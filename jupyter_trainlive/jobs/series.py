@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -65,6 +65,21 @@ def columns(records: Iterable[Record]) -> dict[str, Columns]:
         column.epoch.append(epoch)
         column.time.append(time)
         column.value.append(value)
+    return result
+
+
+def joined(parts: Sequence[Mapping[str, Columns]]) -> Mapping[str, Columns]:
+    """The points of several parts one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    result: dict[str, Columns] = {}
+    for part in parts:
+        for name, column in part.items():
+            whole_column = result.setdefault(name, Columns())
+            whole_column.step += column.step
+            whole_column.epoch += column.epoch
+            whole_column.time += column.time
+            whole_column.value += column.value
     return result
 
 

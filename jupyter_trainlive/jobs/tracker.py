@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +26,12 @@ _CHUNKS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Change:
-    """What one reading brought: the job before and after, and the new records of the training."""
+    """What one reading brought: the job before and after, the new records of the training and the points in them."""
 
     before: Job
     after: Job
-    records: list[Record]
+    records: list[Record] = field(default_factory=list)
+    points: Mapping[str, Columns] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Tracker:
         """Say where in the queue the job is."""
         if place != self.place:
             self.place = place
-            self._tell(Change(self.job, self.job, []))
+            self._tell(Change(self.job, self.job))
 
     def snapshot(self) -> Snapshot:
         """Facts, series and how far each journal was read, all of the same moment."""
@@ -130,7 +131,7 @@ class Tracker:
             self.job, self.series, self._seq = fresh.job, fresh.series, fresh.seq
             self.refused_series = fresh.refused_series
             self._readers, self._folded, self._ends, self.unsaved = fresh._readers, fresh._folded, [], True
-            self._tell(Change(before, self.job, missed))
+            self._tell(Change(before, self.job, missed, columns(missed)))
 
     async def rung(self, timeout_seconds: float) -> None:
         """Wait until the doorbell rings, or for that long."""
@@ -185,7 +186,7 @@ class Tracker:
         self.points += sum(len(column.value) for column in news.points.values())
         refused = summarise(self.series, news.points, self.most_series)
         self.refused_series = self.refused_series or refused
-        self._become(news.job, news.records)
+        self._become(news.job, news.records, news.points)
 
     def _apply_ends(self) -> None:
         ends, self._ends = self._ends, []
@@ -195,11 +196,11 @@ class Tracker:
             job = self.job
             for journal, record in ends:
                 job = fold(job, journal, record)
-            self._become(job, [])
+            self._become(job, [], {})
 
-    def _become(self, job: Job, records: list[Record]) -> None:
+    def _become(self, job: Job, records: list[Record], points: Mapping[str, Columns]) -> None:
         before, self.job, self.unsaved = self.job, job, True
-        self._tell(Change(before, job, records))
+        self._tell(Change(before, job, records, points))
 
     def _tell(self, change: Change) -> None:
         self._changed.set()

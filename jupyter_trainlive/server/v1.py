@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..jobs.series import SeriesSummary, columns, frame_columns
+from ..jobs.series import SeriesSummary, frame_columns, joined
 from ..jobs.tracker import Change, Tracker
-from ..protocol.journal import Record
 from ..protocol.messages import closing_message, job_view
 from . import v1_frames as frames
 from .connections import ConnectionManager
@@ -27,15 +27,18 @@ NAME = "trainlive.v1"
 
 #: Frames go out at once after a quiet moment, then at most so often.
 _FRAME_SECONDS = 1 / 30
+#: So many frames of points, and points in them, are at hand for who lags a little.
+_MOST_RECENT, _MOST_RECENT_POINTS = 64, 20_000
 
 
 class News:
     """New training records, and the frames of their points, each built once for all who want the same series."""
 
-    def __init__(self, records: list[Record], names: Callable[[frozenset[str] | None], Mapping[str, Any]]) -> None:
-        self.first_seq: int = records[0]["seq"]
-        self.seq: int = records[-1]["seq"]
-        self._columns = columns(records)
+    def __init__(self, changes: Sequence[Change], names: Callable[[frozenset[str] | None], Mapping[str, Any]]) -> None:
+        self.first_seq: int = changes[0].records[0]["seq"]
+        self.seq: int = changes[-1].records[-1]["seq"]
+        self._columns = joined([change.points for change in changes])
+        self.points = sum(len(column.value) for column in self._columns.values())
         self._names = names
         self._frames: dict[frozenset[str] | None, str | None] = {}
 
@@ -62,7 +65,10 @@ class V1Stream:
         self._limits = limits or Limits()
         self._clock = clock
         self._job_id = tracker.job_dir.job_id
-        self._pending: list[Record] = []
+        self._pending: list[Change] = []
+        #: What was sent last, so that who lags a little is sent the same frames and need not read the journal.
+        self._recent: deque[News] = deque(maxlen=_MOST_RECENT)
+        self._recent_points = 0
         self._view = job_view(tracker.job, tracker.place)
         self._timer: asyncio.TimerHandle | None = None
         self._last_flush = 0.0
@@ -70,6 +76,8 @@ class V1Stream:
     def connect(self, session: V1Session) -> None:
         if not self.connections.count():
             self.sent_seq, self._pending = self.tracker.seq, []
+            self._recent.clear()
+            self._recent_points = 0
             self._view = job_view(self.tracker.job, self.tracker.place)
             self.tracker.listeners.add(self._changed)
         session.send(frames.hello(self.sent_seq, self._view, self.tracker.series, self._clock(), self._limits))
@@ -88,6 +96,14 @@ class V1Stream:
         series = self.tracker.series
         return series if wanted is None else {name: series[name] for name in series if name in wanted}
 
+    def recent(self, seq: int) -> News | None:
+        """The first of what was sent behind that number; None where that is too long ago, or nothing was."""
+        for place, news in enumerate(self._recent):
+            if news.seq > seq:
+                # Of the oldest one nobody knows what was before it.
+                return news if news.first_seq == seq + 1 or (place and news.first_seq > seq) else None
+        return None
+
     def gauges(self, text: str) -> None:
         """Send a frame that says nothing of the job itself."""
         self.connections.broadcast(self._job_id, text)
@@ -103,7 +119,8 @@ class V1Stream:
         return frames.state(seq, self._view)
 
     def _changed(self, change: Change) -> None:
-        self._pending.extend(change.records)
+        if change.records:
+            self._pending.append(change)
         if change.after.status.ended:
             self.log.wake()
         if self._timer is not None:
@@ -118,11 +135,12 @@ class V1Stream:
     def _flush(self) -> None:
         self._timer = None
         self._last_flush = asyncio.get_running_loop().time()
-        records, self._pending = self._pending, []
+        changes, self._pending = self._pending, []
         self.sent_seq = self.tracker.seq
         sessions = self.connections.watchers(self._job_id)
-        if records:
-            news = News(records, self.names)
+        if changes:
+            news = News(changes, self.names)
+            self._remember(news)
             for session in sessions:
                 session.points(news)
         before, self._view = self._view, job_view(self.tracker.job, self.tracker.place)
@@ -133,3 +151,11 @@ class V1Stream:
         if self.tracker.job.status.ended:
             for session in sessions:
                 session.end_if_done()
+
+    def _remember(self, news: News) -> None:
+        if len(self._recent) == _MOST_RECENT:
+            self._recent_points -= self._recent[0].points
+        self._recent.append(news)
+        self._recent_points += news.points
+        while self._recent_points > _MOST_RECENT_POINTS:
+            self._recent_points -= self._recent.popleft().points

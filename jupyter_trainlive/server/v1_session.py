@@ -39,7 +39,8 @@ class V1Session:
         self._missed_state = False
         self._catching_up: asyncio.Task[None] | None = None
         self._log: LogFollower | None = None
-        self._answers = Answers(socket, stream.tracker, self.end_if_done)
+        #: Made with the first question: of a thousand watchers few have one.
+        self._answers: Answers | None = None
         self._unsubscribed = asyncio.get_running_loop().call_later(_SUBSCRIBE_SECONDS, self._fall_behind)
 
     def send(self, text: str) -> bool:
@@ -52,7 +53,8 @@ class V1Session:
         """The client left."""
         self._ended = True
         self._unsubscribed.cancel()
-        self._answers.close()
+        if self._answers is not None:
+            self._answers.close()
         if self._log is not None:
             self._log.close()
         if self._catching_up is not None:
@@ -66,12 +68,17 @@ class V1Session:
         try:
             asked = parsed(request)
         except InvalidRequest as error:
-            self._answers.refuse(id_of(request), error)
+            self._answering().refuse(id_of(request), error)
             return
         if isinstance(asked, WindowRequest):
-            self._answers.ask(asked)
+            self._answering().ask(asked)
         else:
             self._subscribe(asked)
+
+    def _answering(self) -> Answers:
+        if self._answers is None:
+            self._answers = Answers(self._socket, self._stream.tracker, self.end_if_done)
+        return self._answers
 
     def _subscribe(self, asked: Subscribe) -> None:
         self._unsubscribed.cancel()
@@ -109,7 +116,8 @@ class V1Session:
     def end_if_done(self) -> None:
         """Say the last word, once it can be said and all that the client asked for was sent."""
         frame = self._stream.end() if self._live else None
-        if frame is None or self._answers.busy or not (self._log is None or self._log.done):
+        asking = self._answers is not None and self._answers.busy
+        if frame is None or asking or not (self._log is None or self._log.done):
             return
         self._live, self._ended = False, True
         self._stream.connections.disconnect(self._stream.tracker.job_dir.job_id, self)
@@ -136,7 +144,13 @@ class V1Session:
                 return
 
     async def _send_history(self, history: History) -> bool:
-        """Send one piece of the journal, or go live where the client has all that the others have."""
+        """Send what the others had last, or a piece of the journal; go live where the client has all that they have."""
+        if (news := self._stream.recent(self.seq)) is not None:
+            frame = news.frame(self._wanted)
+            if frame is not None and not self.send(frame):
+                return await self._soon(history)
+            self.seq = news.seq
+            return False
         if self.seq < self._stream.sent_seq and self._stream.names(self._wanted):
             records, at_end = await history.read()
             # No waiting from here to going live: `sent_seq` must not move in between.
@@ -153,6 +167,7 @@ class V1Session:
             # Some of what was read may not have been sent to anybody yet.
             return await self._soon(history)
         self._live = True
+        self._catching_up = None
         self.end_if_done()
         return True
 
@@ -183,9 +198,9 @@ class V1Session:
 
     async def _send_snapshot(self, px: int) -> bool:
         """Send how all wanted curves are at one number, a frame without any last; False where they can't be read."""
-        names = tuple(self._stream.names(self._wanted))
+        most = snapshot_buckets(px, len(self._stream.names(self._wanted)))
         try:
-            seq, pictures = await self._stream.snapshots.get(names, snapshot_buckets(px, len(names)), self.seq + 1)
+            seq, pictures = await self._stream.snapshots.get(self._wanted, most, self.seq + 1)
         except OSError:
             return False
         for frame in pictures:

@@ -21,7 +21,8 @@ _RAW_BYTES = 16 << 20
 #: Who is further behind than either of these is not sent all of it, but how the curves are now.
 _BEHIND_POINTS, _BEHIND_BYTES = 20_000, 1 << 20
 
-_Key = tuple[tuple[str, ...], int]
+#: The series that are wanted, None for all there are, and in how many buckets each.
+_Key = tuple[frozenset[str] | None, int]
 #: The number of the last record in it, one frame for each series, and one that says that these were all.
 Picture = tuple[int, list[str]]
 
@@ -43,9 +44,9 @@ class Snapshots:
         self._tracker = tracker
         self._made: dict[_Key, asyncio.Task[Picture]] = {}
 
-    async def get(self, names: tuple[str, ...], most: int, since: int) -> Picture:
-        """All of these series in at most so many buckets each, at one number, `since` or later. Raises OSError."""
-        key = names, most
+    async def get(self, wanted: frozenset[str] | None, most: int, since: int) -> Picture:
+        """These series in at most so many buckets each, at one number, `since` or later. Raises OSError."""
+        key = wanted, most
         while True:
             kept = self._made.get(key)
             made = self._begin(key) if kept is None else kept
@@ -67,8 +68,10 @@ class Snapshots:
         if self._made.get(key) is made:
             asyncio.get_running_loop().call_later(0 if failed else _KEPT_SECONDS, self._made.pop, key, None)
 
-    async def _make(self, names: tuple[str, ...], most: int) -> Picture:
+    async def _make(self, wanted: frozenset[str] | None, most: int) -> Picture:
         window = Window(most=most)
+        # Which series there are is asked of the curves: the tracker may not know of one that they have taken in.
+        names = None if wanted is None else sorted(wanted)
         seq, curves = await self._tracker.curves.read(names, window)
         return seq, await asyncio.to_thread(_frames, seq, window.axis, curves)
 

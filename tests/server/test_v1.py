@@ -517,6 +517,47 @@ async def test_who_falls_far_behind_is_shown_the_curves_anew_and_without_a_width
     assert not narrow.of("window")
 
 
+async def test_who_lags_a_little_is_sent_what_the_others_had_and_reads_no_journal(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick, slow = Client(), Client()
+    for client in (quick, slow):
+        watched.connect(client, since=0)
+    watched.log()
+    await watched.tell()
+    assert slow.steps() == [1]
+
+    async def unread(history: History) -> tuple[list[Record], bool]:
+        raise AssertionError("the journal was read")
+
+    monkeypatch.setattr(History, "read", unread)
+    slow.reads = False
+    for _ in range(10):
+        watched.log(3)
+        await watched.tell()
+    assert len(slow.steps()) < 31
+    while len(slow.steps()) < 31:
+        slow.read()
+        await asyncio.sleep(0.01)
+    assert slow.steps() == quick.steps() == list(range(1, 32))
+    assert set(slow.texts[-5:]) <= set(quick.texts), "the very frames"
+
+
+async def test_a_series_that_begins_while_a_snapshot_is_made_is_in_it(watched: Watched) -> None:
+    watched.log(5000)
+    await watched.tell()
+    client = Client()
+    # Written, but not read by the tracker: the curves that the snapshot is made of go further.
+    watched.log(1, late=1.0)
+    watched.connect(client, since=0, px=600)
+    await become(lambda: client.of("window") and not client.of("window")[-1]["buckets"])
+    await watched.tell()
+    watched.log(1, late=2.0)
+    await watched.tell()
+    counted = sum(b["n"] for frame in client.of("window") for b in frame["buckets"].get("late", ()))
+    assert counted + len(client.steps("late")) == 2
+
+
 async def test_who_comes_back_near_the_end_of_a_long_journal_is_sent_what_it_lacks_alone(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -570,10 +611,10 @@ async def test_newcomers_of_the_same_moment_share_a_snapshot(watched: Watched, m
 async def test_a_snapshot_is_never_older_than_what_its_client_has(watched: Watched) -> None:
     watched.log(10)
     snapshots = Snapshots(watched.tracker)
-    old, _ = await snapshots.get(("loss",), 100, 1)
+    old, _ = await snapshots.get(frozenset(("loss",)), 100, 1)
     watched.log(10)
-    assert (await snapshots.get(("loss",), 100, old))[0] == old == 11
-    new = await asyncio.gather(*(snapshots.get(("loss",), 100, old + 1) for _ in range(5)))
+    assert (await snapshots.get(frozenset(("loss",)), 100, old))[0] == old == 11
+    new = await asyncio.gather(*(snapshots.get(frozenset(("loss",)), 100, old + 1) for _ in range(5)))
     assert [seq for seq, _ in new] == [21] * 5
 
 

@@ -12,6 +12,7 @@ from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.base.websocket import WebSocketMixin
 from jupyter_server.utils import ensure_async
 from tornado import iostream, web
+from tornado.httputil import HTTPHeaders
 from tornado.websocket import WebSocketHandler
 
 from ...jobs.errors import UnknownJob
@@ -31,6 +32,8 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
     _moved_at = 0.0
     _leave: Callable[[], None] | None = None
     _session: V1Session | None = None
+    #: Made when somebody waits: a thousand watchers have nothing waiting.
+    _flushed: asyncio.Event | None = None
 
     @property
     def max_message_size(self) -> int:
@@ -50,7 +53,6 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
             raise web.HTTPError(404, str(error)) from None
         except TooManyWatchers as error:
             raise web.HTTPError(503, str(error)) from None
-        self._flushed = asyncio.Event()
         await super().get(job_id)
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
@@ -58,6 +60,8 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
 
     def open(self, *args: str, **kwargs: str) -> None:
         super().open(*args, **kwargs)
+        # A watcher stays for days; what its handshake said is not asked for again, and takes more than all of ours.
+        self.request.headers = HTTPHeaders()
         self._moved_at = time.monotonic()
         if self.selected_subprotocol == v1.NAME:
             self._session, self._leave = self.services.streams.watch_v1(self._tracker, self)
@@ -71,7 +75,7 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
 
     def on_close(self) -> None:
         super().on_close()
-        self._flushed.set()
+        self._tell_flushed()
         if self._leave is not None:
             leave, self._leave = self._leave, None
             leave()
@@ -93,13 +97,14 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
     async def drained(self) -> bool:
         """Wait until the client has read everything; False where it is gone, or closed since it reads nothing."""
         while self._pending_bytes and self.ws_connection is not None:
-            self._flushed.clear()
+            if self._flushed is None or self._flushed.is_set():
+                self._flushed = asyncio.Event()
             try:
                 await asyncio.wait_for(self._flushed.wait(), self.services.limits.stall_seconds)
             except (TimeoutError, asyncio.TimeoutError):
                 self.close(1013, "too slow")
                 return False
-        return self.ws_connection is not None
+        return self.ws_connection is not None and not self.ws_connection.is_closing()
 
     def _write(self, text: str) -> bool:
         # Not by `write_message`: it frames the text anew and starts a task for each of a thousand watchers.
@@ -124,7 +129,11 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
         # A client that left is no error of ours: take the exception, so that nobody logs it.
         if not written.cancelled():
             written.exception()
-        self._flushed.set()
+        self._tell_flushed()
+
+    def _tell_flushed(self) -> None:
+        if self._flushed is not None:
+            self._flushed.set()
 
 
 @lru_cache(maxsize=4)
