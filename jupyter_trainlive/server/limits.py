@@ -15,6 +15,6 @@ class Limits:
     #: The longest message of a client; a longer one closes its WebSocket with 1009.
     message_bytes: int = 64 << 10
     #: Who has more than this waiting is left out until it has read it.
-    pending_bytes: int = 64 << 10
+    pending_bytes: int = 32 << 10
     #: Who has so much waiting and reads nothing of it for so long is closed with 1013.
     stall_seconds: float = 30.0

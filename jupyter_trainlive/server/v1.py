@@ -27,6 +27,14 @@ NAME = "trainlive.v1"
 
 #: Frames go out at once after a quiet moment, then at most so often.
 _FRAME_SECONDS = 1 / 30
+#: What every step changes is told so often at the most.
+_PROGRESS_SECONDS = 0.5
+_PROGRESS = frozenset(
+    (
+        *("progress", "current_epoch", "current_step", "eta_seconds", "loss", "learning_rate", "grad_norm"),
+        *("samples_per_second", "step_time_seconds", "gpu_memory_allocated_gb"),
+    )
+)
 #: So many frames of points, and points in them, are at hand for who lags a little.
 _MOST_RECENT, _MOST_RECENT_POINTS = 64, 20_000
 
@@ -71,7 +79,8 @@ class V1Stream:
         self._recent_points = 0
         self._view = job_view(tracker.job, tracker.place)
         self._timer: asyncio.TimerHandle | None = None
-        self._last_flush = 0.0
+        self._state_timer: asyncio.TimerHandle | None = None
+        self._last_flush = self._last_state = 0.0
 
     def connect(self, session: V1Session) -> None:
         if not self.connections.count():
@@ -87,9 +96,10 @@ class V1Stream:
         self.connections.disconnect(self._job_id, session)
         if not self.connections.count():
             self.tracker.listeners.discard(self._changed)
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            for timer in (self._timer, self._state_timer):
+                if timer is not None:
+                    timer.cancel()
+            self._timer = self._state_timer = None
 
     def names(self, wanted: frozenset[str] | None) -> Mapping[str, SeriesSummary]:
         """The series that there are of those wanted, None for all."""
@@ -143,14 +153,28 @@ class V1Stream:
             self._remember(news)
             for session in sessions:
                 session.points(news)
-        before, self._view = self._view, job_view(self.tracker.job, self.tracker.place)
-        if changed := {key: value for key, value in self._view.items() if value != before[key]}:
-            frame = frames.state(self.sent_seq, changed)
-            for session in sessions:
-                session.state(frame, changed)
+        self._tell_state(sessions)
         if self.tracker.job.status.ended:
             for session in sessions:
                 session.end_if_done()
+
+    def _tell_state(self, sessions: Sequence[V1Session]) -> None:
+        """Say what changed of the job; of mere progress, which the points show as well, only now and then."""
+        view, now = job_view(self.tracker.job, self.tracker.place), asyncio.get_running_loop().time()
+        changed = {key: value for key, value in view.items() if value != self._view[key]}
+        wait = self._last_state + _PROGRESS_SECONDS - now
+        if changed and changed.keys() <= _PROGRESS and wait > 0 and not self.tracker.job.status.ended:
+            if self._state_timer is None:
+                self._state_timer = asyncio.get_running_loop().call_later(wait, self._tell_progress)
+        elif changed:
+            self._view, self._last_state = view, now
+            frame = frames.state(self.sent_seq, changed)
+            for session in sessions:
+                session.state(frame, changed)
+
+    def _tell_progress(self) -> None:
+        self._state_timer = None
+        self._tell_state(self.connections.watchers(self._job_id))
 
     def _remember(self, news: News) -> None:
         if len(self._recent) == _MOST_RECENT:

@@ -517,6 +517,23 @@ async def test_who_falls_far_behind_is_shown_the_curves_anew_and_without_a_width
     assert not narrow.of("window")
 
 
+async def test_mere_progress_is_told_now_and_then_and_all_else_at_once(watched: Watched) -> None:
+    client = Client()
+    watched.connect(client, since=0)
+    await watched.tell()
+    for _ in range(15):
+        watched.log()
+        await watched.tell()
+    assert client.steps() == list(range(1, 16)), "points come at once"
+    assert len(client.of("state")) <= 4
+    watched.journal.append("phase", name="evaluating")
+    await watched.tell()
+    assert (client.job["phase"], client.job["current_step"]) == ("evaluating", 15)
+    watched.log()
+    await watched.tell()
+    await become(lambda: client.job["current_step"] == 16)
+
+
 async def test_who_lags_a_little_is_sent_what_the_others_had_and_reads_no_journal(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
