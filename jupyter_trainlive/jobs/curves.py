@@ -83,6 +83,11 @@ class CurveStore(Protocol):
         """Do all of it or nothing; raises IndexUnavailable or IndexLost."""
 
 
+def prepare() -> None:
+    """Load what curves are made with: numpy, with all that comes along."""
+    from . import ingest  # noqa: F401
+
+
 class Curves:
     """The curves of one job. `ended` says whether the journal is complete, so that nothing more is waited for.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
-from .curves import Curves
+from .curves import Curves, prepare
 from .database import IndexUnavailable
 from .index import Index, IndexClosed, IndexLost
 from .registry import AnyLogger, Registry
@@ -95,8 +95,13 @@ class Keeper:
 
     async def keep_curves(self) -> None:
         """Have curves taken in while their jobs run, and to their end: nobody need ask for that."""
+        prepared = False
         while True:
             await asyncio.sleep(_SAVE_SECONDS)
+            if self._registry.trackers and not prepared:
+                # What curves are made with takes a moment to load, for which the first who looks at one need not wait.
+                prepared = True
+                await asyncio.to_thread(prepare)
             for tracker in list(self._changed):
                 await self._look_after_curves(tracker)
 

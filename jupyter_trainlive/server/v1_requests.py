@@ -77,9 +77,12 @@ def parsed(request: Mapping[str, Any]) -> Subscribe | WindowRequest:
     raise InvalidRequest("type", f"must be subscribe or window, but is {_shown(kind)}; a job is controlled over REST")
 
 
-def most_buckets(px: int) -> int:
-    """So many buckets fill a chart of that width: one for two pixels and a half, each with its extremes."""
-    return max(_LEAST_BUCKETS, px * 2 // 5)
+def most_buckets(px: int, smoothing: float = 0.0) -> int:
+    """So many buckets fill a chart of that width: one for two pixels and a half, each with its extremes.
+
+    For three pixels where they are smoothed: an answer for 1,200 pixels is to stay below 60 kB, and they say more then.
+    """
+    return max(_LEAST_BUCKETS, px // 3 if smoothing else px * 2 // 5)
 
 
 def snapshot_buckets(px: int, series: int) -> int:
@@ -114,8 +117,9 @@ def _window(request: Mapping[str, Any]) -> WindowRequest:
     if x0 is not None and x1 is not None and x0 > x1:
         raise InvalidRequest("x1", f"must not be less than x0 ({x0:g}), but is {x1:g}")
     px = request.get("px")
-    most = most_buckets(DEFAULT_PX if px is None else _px(px))
-    return WindowRequest(asked, tuple(dict.fromkeys(names)), Window(axis, x0, x1, most, _smoothing(request)))
+    smoothing = _smoothing(request)
+    most = most_buckets(DEFAULT_PX if px is None else _px(px), smoothing)
+    return WindowRequest(asked, tuple(dict.fromkeys(names)), Window(axis, x0, x1, most, smoothing))
 
 
 def _series(given: Any) -> frozenset[str] | None:

@@ -329,6 +329,7 @@ def test_what_is_left_out_has_a_default_and_what_is_not_known_is_passed_over() -
 def test_buckets_are_as_many_as_the_chart_has_room_for() -> None:
     assert (most_buckets(50), most_buckets(100), most_buckets(10_000)) == (20, 40, 4_000)
     assert most_buckets(30) == 16
+    assert most_buckets(1200, smoothing=0.9) == 400
     assert snapshot_buckets(1_200, 1) == 480
     assert snapshot_buckets(1_200, 1_000) == 40, "many series share what one client may be sent at once"
     assert snapshot_buckets(1_200, 1_000_000) == 16
