@@ -62,6 +62,8 @@ class TrainingSocket(WebSocketMixin, WebSocketHandler, Base):
         super().open(*args, **kwargs)
         # A watcher stays for days; what its handshake said is not asked for again, and takes more than all of ours.
         self.request.headers = HTTPHeaders()
+        # Else the end of a long frame waits for the client to confirm its beginning, which may take 40 ms.
+        self.set_nodelay(True)
         self._moved_at = time.monotonic()
         if self.selected_subprotocol == v1.NAME:
             self._session, self._leave = self.services.streams.watch_v1(self._tracker, self)
