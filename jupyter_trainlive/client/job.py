@@ -138,10 +138,16 @@ class Job:
         """Every logged point by series: {name: {"step", "epoch", "time", "value"}}, time in Unix seconds."""
         response = connection.current().request("GET", f"api/training/jobs/{self.job_id}/metrics.csv")
         series: dict[str, Columns] = {}
-        for row in csv.DictReader(io.StringIO(response.text, newline="")):
-            columns = series.setdefault(row["name"], {"step": [], "epoch": [], "time": [], "value": []})
-            for column, values in columns.items():
-                values.append(float(row[column]) if row[column] else None)
+        rows = csv.reader(io.StringIO(response.text, newline=""))
+        next(rows)
+        for name, step, epoch, t, value in rows:
+            if name not in series:
+                series[name] = {"step": [], "epoch": [], "time": [], "value": []}
+            columns = series[name]
+            columns["step"].append(int(step) if step else None)
+            columns["epoch"].append(float(epoch) if epoch else None)
+            columns["time"].append(float(t))
+            columns["value"].append(float(value))
         return series
 
     def curves(

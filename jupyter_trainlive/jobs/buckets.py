@@ -92,17 +92,17 @@ def _set_last(buckets: Buckets, starts: npt.NDArray[np.intp], at: Ints, values: 
 
 
 def fewest_levels(segments: Ints, keys: Ints, most: int) -> int:
-    """How many levels above that of the keys there are at most `most` buckets; LEVELS where there never are.
+    """How many levels above that of the keys there are at most `most` buckets, or as few as there can be.
 
-    The keys are in order.
+    The keys are in order. Neither segments nor what lies below and above 0 ever come together.
     """
     # Two neighbours are in one bucket as soon as their keys differ in no bit that is left.
     apart = _bit_length(keys[1:] ^ keys[:-1])
     apart[segments[1:] != segments[:-1]] = LEVELS + 1
     # At level i a bucket begins with the first key, and wherever two are apart above it.
     pairs = np.cumsum(np.bincount(apart, minlength=LEVELS + 2)[::-1])[::-1]
-    few = np.flatnonzero(pairs[1 : LEVELS + 1] < most)
-    return int(few[0]) if len(few) else LEVELS
+    few = np.flatnonzero(pairs[1 : LEVELS + 1] < max(most, pairs[LEVELS] + 1))
+    return int(few[0])
 
 
 def _bit_length(numbers: Ints) -> npt.NDArray[np.intp]:

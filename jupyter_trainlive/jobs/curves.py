@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -23,6 +24,8 @@ _T = TypeVar("_T")
 AXES = ("step", "time", "epoch")
 #: How often to begin again with an index that was replaced meanwhile.
 _TRIES = 4
+#: So long a journal that grows is read before who asks has an answer.
+_PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -124,14 +127,17 @@ class Curves:
         return self._ingest is not None and self._ingest.unsaved
 
     async def catch_up(self) -> int:
-        """Take in all that is new in the journal; the number of the last record that is contained now."""
+        """Take in what is new in the journal; the number of the last record that is contained now.
+
+        Of a job that runs, and writes more than can be read at once, that is not the last one there.
+        """
         async with self._lock:
             return (await self._catch_up()).seq
 
     async def read(self, names: Sequence[str] | None, window: Window) -> tuple[int, dict[str, Curve]]:
         """Catch up, and read one window of the curves of these names, those that are known; of all where None.
 
-        The number of the last record that is contained, and {name: curve}.
+        The number of the last record that is contained (see `catch_up`), and {name: curve}.
         """
         for _ in range(_TRIES):
             async with self._lock:
@@ -166,8 +172,10 @@ class Curves:
             ingest = await self._begin()
             try:
                 if not await asyncio.to_thread(ingest.stale):
+                    deadline = time.monotonic() + _PATIENCE_SECONDS
                     while await asyncio.to_thread(ingest.step, self._ended()):
-                        pass
+                        if time.monotonic() > deadline and not self._ended():
+                            break
                     return ingest
                 self._drop(ingest)
             except (Moved, IndexLost):

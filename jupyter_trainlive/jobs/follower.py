@@ -17,6 +17,7 @@ from .stalls import StallWatch
 from .supervisor import Supervisor
 from .tracker import Tracker
 
+_OBEYING = (Status.PAUSING, Status.CANCELLING)
 #: A job's journals are read at once after a quiet moment, then so often at the most.
 _TICK_SECONDS = 1 / 30
 #: Between two readings of which the first brought nothing.
@@ -105,7 +106,9 @@ class Follower:
                     now = time.monotonic()
                     if tracker.job is not job or tracker.points > points:
                         news_at = began
-                    await asyncio.sleep(pace.took(tracker.points - points, now))
+                    wait = pace.took(tracker.points - points, now)
+                    # Whoever stops or holds a job wants to see that it obeyed.
+                    await asyncio.sleep(0 if tracker.job.status in _OBEYING else wait)
                     if self._owner.owns and pace.hasty(now):
                         await self._alert_once(tracker, "too_many_points", self._owner.intake.too_many_points())
                     if not complete:

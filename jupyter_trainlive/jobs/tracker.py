@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..protocol.facts import TrainingFacts
 from ..protocol.jobdir import JobDir
 from ..protocol.journal import JournalReader, Record, append_shared
 from ..protocol.messages import Place
@@ -21,7 +22,9 @@ from .snapshots import Snapshot
 #: Where nobody says how many series a job may have.
 MOST_SERIES = 1000
 #: Chunks of the training journal read in a row before the loop looks at anything else.
-_CHUNKS_AT_ONCE = 8
+_CHUNKS_AT_ONCE = 2
+#: Records of the process or the server behind which the training writes nothing: they wait until all of it is read.
+_LAST = frozenset(("exited", "lost"))
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,11 @@ class Change:
 
 @dataclass(frozen=True)
 class _News:
-    """One chunk of the training's journal: its records, the points in them, the job after them; the last one there?"""
+    """One chunk of the journal of the training: records, points in them, facts after them; was it all there was?"""
 
     records: list[Record]
     points: dict[str, Columns]
-    job: Job
+    training: TrainingFacts
     complete: bool
 
 
@@ -75,7 +78,7 @@ class Tracker:
                 (Journal.TRAINING, self.job_dir.training_journal),
             )
         }
-        self._ends: list[tuple[Journal, Record]] = []
+        self._others: list[tuple[Journal, Record]] = []
         self._seq = 0
         self._folded = dict.fromkeys(Journal, (0, 0))
         self._lock = asyncio.Lock()
@@ -130,7 +133,7 @@ class Tracker:
             before = self.job
             self.job, self.series, self._seq = fresh.job, fresh.series, fresh.seq
             self.refused_series = fresh.refused_series
-            self._readers, self._folded, self._ends, self.unsaved = fresh._readers, fresh._folded, [], True
+            self._readers, self._folded, self._others, self.unsaved = fresh._readers, fresh._folded, [], True
             self._tell(Change(before, self.job, missed, columns(missed)))
 
     async def rung(self, timeout_seconds: float) -> None:
@@ -158,25 +161,30 @@ class Tracker:
         """
         async with self._lock:
             news = await asyncio.to_thread(self._read_all)
+            over = any(record["kind"] in _LAST for _, record in self._others)
             for chunk in itertools.count(1):
+                if not over:
+                    # What was asked for is known at once, however much the training writes.
+                    self._apply_others()
                 self._apply(news)
-                if news.complete or (chunk >= _CHUNKS_AT_ONCE and not self._ends):
+                if news.complete or (chunk >= _CHUNKS_AT_ONCE and not over):
                     break
                 news = await asyncio.to_thread(self._read_training)
-            self._apply_ends()
+            self._apply_others()
             return news.complete
 
     def _read_all(self) -> _News:
         # The process's journal is read first: what it ends with was written after the training's end.
         for journal in (Journal.PROCESS, Journal.SERVER):
-            self._ends.extend((journal, record) for record in self._readers[journal].read())
+            self._others.extend((journal, record) for record in self._readers[journal].read())
         return self._read_training()
 
     def _read_training(self) -> _News:
         """The next of the training's records, already folded: a chunk of them would hold up the loop."""
         reader = self._readers[Journal.TRAINING]
         records = reader.read()
-        return _News(records, columns(records), fold_all(self.job, Journal.TRAINING, records), reader.at_end)
+        training = fold_all(self.job, Journal.TRAINING, records).training
+        return _News(records, columns(records), training, reader.at_end)
 
     def _apply(self, news: _News) -> None:
         self._folded[Journal.TRAINING] = self._readers[Journal.TRAINING].position
@@ -186,15 +194,15 @@ class Tracker:
         self.points += sum(len(column.value) for column in news.points.values())
         refused = summarise(self.series, news.points, self.most_series)
         self.refused_series = self.refused_series or refused
-        self._become(news.job, news.records, news.points)
+        self._become(replace(self.job, training=news.training), news.records, news.points)
 
-    def _apply_ends(self) -> None:
-        ends, self._ends = self._ends, []
+    def _apply_others(self) -> None:
+        others, self._others = self._others, []
         for journal in (Journal.PROCESS, Journal.SERVER):
             self._folded[journal] = self._readers[journal].position
-        if ends:
+        if others:
             job = self.job
-            for journal, record in ends:
+            for journal, record in others:
                 job = fold(job, journal, record)
             self._become(job, [], {})
 

@@ -109,7 +109,9 @@ def read(parts: Sequence[Part], window: Window, curve: int, averages: Averages) 
     while True:
         buckets = _at_level(parts, window.axis, low >> shift, high >> shift, shift, look)
         # Those at the edges may hold no point of the window.
-        if len(buckets) <= window.most or shift == LEVELS:
+        # Neither segments nor what lies below and above 0 ever come together.
+        apart = len(np.unique(2 * buckets["segment"] + (buckets["key"] < 0)))
+        if len(buckets) <= max(window.most, apart) or shift == LEVELS:
             break
         shift += 1
     smoothed = averages.at(curve, parts, window.smoothing, buckets["at"]) if window.smoothing else None

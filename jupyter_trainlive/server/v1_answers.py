@@ -35,8 +35,8 @@ class Answers:
     def ask(self, request: WindowRequest) -> None:
         """Answer it when those before it were."""
         if len(self._requests) >= MOST_WAITING:
-            problem = f"is of one request too many: {MOST_WAITING} are waiting; ask again when one was answered"
-            self.refuse(request.id, InvalidRequest("id", problem))
+            problem = f"is one too many: {MOST_WAITING} wait for their answers; ask again when one has come"
+            self.refuse(request.id, InvalidRequest("window", problem))
         else:
             self._requests.append(request)
             self._work()

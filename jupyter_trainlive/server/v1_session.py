@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ..jobs.errors import InvalidRequest
@@ -131,6 +132,8 @@ class V1Session:
 
     async def _catch_up(self, anew: bool) -> None:
         """Send what the client lacks, as fast as it takes it, then go live; `anew` where it has nothing yet."""
+        if not await self._knows_its_place():
+            return
         history = History(self._stream.tracker, self.seq)
         snapshot = anew and self._px is not None and await self._is_long(history)
         # What a newcomer is to be sent point by point, however much it is.
@@ -142,6 +145,24 @@ class V1Session:
                     history = History(self._stream.tracker, self.seq)
             elif await self._send_history(history):
                 return
+
+    async def _knows_its_place(self) -> bool:
+        """Whether the journal has the record after which the client wants to go on; it is told where not."""
+        tracker = self._stream.tracker
+        # A snapshot may have reached further than the tracker has read.
+        while self.seq > tracker.seq:
+            before = tracker.seq
+            with contextlib.suppress(OSError):
+                await tracker.catch_up()
+            if tracker.seq == before:
+                break
+        if self.seq <= tracker.seq:
+            return True
+        problem = f"must be at most {tracker.seq}, the last record of this job, but is {self.seq}; subscribe with 0"
+        self.seq, self._wanted = self._stream.sent_seq, frozenset()
+        self._answering().refuse(None, InvalidRequest("since", problem))
+        self._unsubscribed = asyncio.get_running_loop().call_later(_SUBSCRIBE_SECONDS, self._fall_behind)
+        return False
 
     async def _send_history(self, history: History) -> bool:
         """Send what the others had last, or a piece of the journal; go live where the client has all that they have."""

@@ -6,6 +6,8 @@ import operator
 from typing import Any
 
 NAME_LIMIT = 200
+#: Beyond it a chart, whose numbers are floats, can't tell one step from the next.
+MOST_COUNT = 2**53
 
 
 def kind_of(value: object) -> str:
@@ -50,4 +52,6 @@ def checked_count(key: str, value: Any) -> int:
         raise TypeError(f"{key} must be a whole number, not {kind_of(value)}") from None
     if count < 0:
         raise ValueError(f"{key} must not be negative, but is {count}")
+    if count > MOST_COUNT:
+        raise ValueError(f"{key} must be at most 2**53, but is {count}")
     return count

@@ -22,7 +22,7 @@ from ..protocol.journal import JournalWriter, Record
 from ..protocol.messages import progress_message
 from ..protocol.states import Job, Journal, fold_all
 from .control import Gate
-from .numbers import checked_count, checked_name, checked_number, kind_of
+from .numbers import MOST_COUNT, checked_count, checked_name, checked_number, kind_of
 from .owner import attempt_of_this_process, claim, is_ours, job_dir_of_this_process
 from .watch import PATIENCE, NonFiniteLoss, NonFiniteWatch
 
@@ -145,7 +145,7 @@ class Recorder:
         if names not in self._names:
             self._check_names(names)
         numbers = {key: item if type(item) is float else checked_number(key, item) for key, item in values.items()}
-        given = step if step is None or (type(step) is int and step >= 0) else checked_count("step", step)
+        given = step if step is None or (type(step) is int and 0 <= step <= MOST_COUNT) else checked_count("step", step)
         more: Record = {}
         if epoch is not None:
             more["epoch"] = checked_number("epoch", epoch)

@@ -60,7 +60,8 @@ def plain_curve(logged: Sequence[Logged], window: Window, most_segments: int = 2
             if (window.x1 is None or key * width <= window.x1)
             and (window.x0 is None or ((key + 1) * width - gap >= window.x0 if gap else (key + 1) * width > window.x0))
         }
-        if len(found) <= window.most:
+        # Neither segments nor what lies below and above 0 ever come together.
+        if len(found) <= max(window.most, len({(segment, key < 0) for segment, key in found})):
             break
     return Curve(
         sum(_within(key, window) for _, key in points),

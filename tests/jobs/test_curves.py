@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from jupyter_trainlive.jobs import chunks, flushes, ingest
+from jupyter_trainlive.jobs import curves as curves_module
 from jupyter_trainlive.jobs import keeper as keeper_module
 from jupyter_trainlive.jobs.curves import AXES, Curves, Window
 from jupyter_trainlive.jobs.database import IndexUnavailable
@@ -591,3 +592,17 @@ async def test_curves_outlive_an_index_that_is_closed_and_opened_again(jobs_dir:
         for axis in AXES:
             await assert_right(curves, history, [Window(axis)])
         assert not curves.unsaved
+
+
+async def test_of_a_job_that_outruns_its_reader_a_part_is_shown_and_all_of_it_in_the_end(
+    history: History, store: Store, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.steps(2000)
+    ended = False
+    curves = Curves(history.job_dir, store, max_series=10, ended=lambda: ended)
+    monkeypatch.setattr(curves_module, "_PATIENCE_SECONDS", 0.0)
+    seq, got = await curves.read(["loss"], Window())
+    assert 0 < seq < 2000
+    assert got["loss"].n == seq
+    ended = True
+    await assert_right(curves, history)

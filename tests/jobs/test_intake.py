@@ -6,6 +6,9 @@ import time
 from pathlib import Path
 
 from jupyter_trainlive.jobs.intake import Pace
+from jupyter_trainlive.jobs.tracker import load
+from jupyter_trainlive.protocol.jobdir import JobDir
+from jupyter_trainlive.protocol.journal import append_shared
 
 from ..managing import managing, reach, submit
 
@@ -69,3 +72,20 @@ time.sleep(1)
         assert "'s3' has no curve" in alert.message
         assert "JobManager.max_series_per_job" in alert.message
         assert '"s4":4' in tracker.job_dir.training_journal.read_text()
+
+
+async def test_what_was_asked_for_is_known_at_once_however_much_the_training_writes(tmp_path: Path) -> None:
+    job_dir = JobDir(tmp_path / "job_000000000000")
+    job_dir.create()
+    line = '{"seq":%d,"t":1.0,"kind":"metrics","step":%d,"values":{"' + "m" * 150 + '":1.0}}\n'
+    with job_dir.training_journal.open("w") as file:
+        file.writelines(line % (n, n) for n in range(1, 20_000))
+    tracker = load(job_dir, {"kind": "code"})
+    append_shared(job_dir.server_journal, "pause_requested", release=False, request=1)
+    assert not await tracker.catch_up(), "there is more"
+    assert tracker.job.server.pause == "hold"
+    assert tracker.seq < 19_999
+    # But an end is no end before all that was written is read.
+    append_shared(job_dir.process_journal, "exited", code=1, signal=None)
+    await tracker.catch_up()
+    assert (tracker.seq, tracker.job.status.value) == (19_999, "failed")

@@ -388,7 +388,7 @@ async def test_of_many_requests_eight_wait_and_the_rest_are_refused(
     await asyncio.sleep(0.05)
     for number in range(1, 11):
         say(session, type="window", id=number, names=["loss"])
-    assert [(frame["id"], frame["field"]) for frame in client.of("error")] == [(9, "id"), (10, "id")]
+    assert [(frame["id"], frame["field"]) for frame in client.of("error")] == [(9, "window"), (10, "window")]
     # The job ends meanwhile: what was asked for is answered before the last word.
     await watched.finish()
     assert not client.ended
@@ -516,6 +516,24 @@ async def test_who_falls_far_behind_is_shown_the_curves_anew_and_without_a_width
     assert narrow.steps() == whole(wide) == list(range(1, 30_101))
     assert len(wide.of("window")) == 2
     assert not narrow.of("window")
+
+
+async def test_who_comes_with_a_number_that_the_journal_has_not_is_told_so(watched: Watched) -> None:
+    watched.log(10)
+    await watched.tell()
+    # Written, but not read by the server yet: no stranger to it.
+    watched.log(5)
+    near, far = Client(), Client()
+    watched.connect(near, since=14)
+    session = watched.connect(far, since=1000)
+    await become(lambda: bool(far.of("error")))
+    await watched.tell()
+    (error,) = far.of("error")
+    assert error["field"] == "since"
+    assert "at most 16, the last record of this job, but is 1000; subscribe with 0" in error["message"]
+    assert (near.steps(), near.of("error"), far.steps()) == ([14, 15], [], [])
+    say(session, type="subscribe", since=0)
+    await become(lambda: len(far.steps()) == 15)
 
 
 async def test_mere_progress_is_told_now_and_then_and_all_else_at_once(watched: Watched) -> None:

@@ -108,6 +108,7 @@ def test_numbers_of_numpy_and_torch_and_no_numbers_at_all(in_job: Job) -> None:
         ({"loss": 1}, {"step": "7"}, TypeError, "step must be a whole number, not a str"),
         ({"loss": 1}, {"step": 1.5}, TypeError, "step must be a whole number, not a float"),
         ({"loss": 1}, {"step": True}, TypeError, "step must be a whole number, not a bool"),
+        ({"loss": 1}, {"step": 2**53 + 1}, ValueError, "step must be at most 2**53, but is 9007199254740993"),
         ({"loss": 1}, {"step": -1}, ValueError, "step must not be negative, but is -1"),
         ({"loss": 1}, {"epoch": "1"}, TypeError, "'epoch' must be a number"),
         ({"loss": 1}, {"total_steps": 2.0}, TypeError, "total_steps must be a whole number"),

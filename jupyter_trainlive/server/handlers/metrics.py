@@ -10,9 +10,11 @@ from tornado import iostream
 from ...jobs.curves import AXES, Window
 from ...jobs.errors import InvalidRequest
 from ...jobs.series import csv_chunks
+from ...jobs.tracker import Tracker
 from ...protocol.values import encode
 from .base import ApiBase, allowed
 
+_ARGUMENTS = ("names", "axis", "x0", "x1", "points", "smoothing")
 _POINTS, _MOST_POINTS = 400, 5_000
 _MOST_NAMES = 100
 #: All series of one answer share so many buckets.
@@ -20,26 +22,38 @@ _MOST_BUCKETS = 50_000
 
 
 class MetricsHandler(ApiBase):
-    """``GET …/{id}/metrics?names=&x0=&x1=&points=&axis=&smoothing=``: curves in at most so many buckets each."""
+    """``GET …/{id}/metrics?names=&x0=&x1=&points=&axis=&smoothing=``: curves in at most so many buckets
+    each, or one for each time the steps went back."""
 
     _track_activity = False
 
     @allowed("read")
     async def get(self, job_id: str) -> None:
         tracker = await self.services.manager.get(job_id)
+        for name in self.request.query_arguments:
+            if name not in _ARGUMENTS:
+                raise InvalidRequest(name[:80], f"is not a parameter here; those there are: {', '.join(_ARGUMENTS)}")
         names = list(dict.fromkeys(self._names())) or list(tracker.series)
         if len(names) > _MOST_NAMES:
-            raise InvalidRequest(
-                "names", f"must name at most {_MOST_NAMES} series, and these are {len(names)}; ask for some"
-            )
+            problem = f"must be given, {_MOST_NAMES} series at most: there are {len(names):,} to choose from"
+            raise InvalidRequest("names", problem)
         for name in names:
             if name not in tracker.series:
-                raise InvalidRequest("names", f"has no such series: {name[:80]!r}; the job itself lists those it has")
+                raise InvalidRequest("names", self._unknown(name, tracker))
         window = self._window(_MOST_BUCKETS // max(1, len(names)))
         seq, curves = await tracker.curves.read(names, window)
         series = {name: {"n": curve.n, "buckets": curve.buckets} for name, curve in curves.items()}
         self.set_header("Content-Type", "application/json")
         self.finish(await asyncio.to_thread(encode, {"axis": window.axis, "seq": seq, "series": series}))
+
+    def _unknown(self, name: str, tracker: Tracker) -> str:
+        some = ", ".join(repr(known) for known in list(tracker.series)[:5])
+        problem = f"asks for {name[:80]!r}, which has no curve; there are {len(tracker.series):,}: {some or 'none'}"
+        if len(tracker.series) > 5:
+            problem += f" … (all of them under series of GET api/training/jobs/{tracker.job_dir.job_id})"
+        if tracker.refused_series is not None:
+            problem += ". The points of series beyond JobManager.max_series_per_job are in metrics.csv only"
+        return problem
 
     def _names(self) -> list[str]:
         """As they are: names may hold commas, and spaces at either end."""
