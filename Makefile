@@ -8,7 +8,7 @@ SOURCES := pyproject.toml .ci/constraints.txt $(shell find js -type f -not -path
 help:
 	@echo "make demo             fine-tune a tiny model in JupyterLab and follow it here (ARGS=--exit: stop at its end)"
 	@echo "make test             all checks and tests (ARGS=... goes to pytest)"
-	@echo "make bench            measure"
+	@echo "make bench            measure, beside what people use instead (ARGS='logging watchers': some of it)"
 	@echo "make lint             the checks alone: ruff, mypy, the TypeScript compiler"
 	@echo "make clean            remove what was installed and built here"
 
@@ -41,7 +41,7 @@ test: lint .make/tools
 	$(BIN)/python js/hatch_build.py test
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/installed
+bench: $(VENV)/installed .make/tools
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean:

@@ -1,89 +1,87 @@
-"""What `log` costs the training that calls it, beside the least that writes a line of JSON at all."""
+"""What `log` costs the training that calls it, beside the least that writes a line of JSON, and beside the peers."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import threading
+import contextlib
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from jupyter_trainlive.protocol.doorbell import listen
-from jupyter_trainlive.protocol.jobdir import JOB_DIR_VARIABLE, JobDir, new_job_id
+from . import peers
+from .measure import OURS, Row, amount, below_all, measured, unable
+from .workers import Worker, begun
 
-from .measure import Measured, measured
+#: Calls in a block, the seconds after which a slow one ends it, and blocks of each competitor, which take turns.
+BURST, BURST_SECONDS, BURST_BLOCKS = 500, 1.0, 8
+PACED_HZ, PACED, PACED_BLOCKS = 60, 60, 5
 
-TITLE = "One log() of 6 scalars"
-
-BURST, BLOCK = 20_000, 500
-PACED_HZ, PACED_SECONDS = 60, 5
-
-#: Runs in a process that is a job; prints the nanoseconds of every call.
-_TRAINING = """
-import json, os, sys, time
-import jupyter_trainlive as trainlive
-
-burst, block, rate, seconds = json.loads(sys.argv[1])
-file = os.open(os.path.join(os.environ["TRAINLIVE_JOB_DIR"], "floor"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-names = ("loss", "grad_norm", "learning_rate", "epoch_loss", "samples_per_second", "step_time_seconds")
-
-def values(step):
-    return {name: 1 / (step + place + 1.5) for place, name in enumerate(names)}
-
-def write(values, step):
-    os.write(file, json.dumps({"seq": step, "t": time.time(), "step": step, "values": values}).encode() + b"\\n")
-
-def time_of(call, values, step):
-    began = time.perf_counter_ns()
-    call(values, step=step)
-    return time.perf_counter_ns() - began
-
-calls = {"log": trainlive.log, "floor": write}
-taken = {name: {"burst": [], "paced": []} for name in calls}
-for call in calls.values():
-    call(values(0), step=0)
-for start in range(0, burst, block):
-    for name, call in calls.items():
-        taken[name]["burst"] += [time_of(call, values(step), step) for step in range(start, start + block)]
-# What a burst leaves to do for progress.json is done by the first call a second later, and is part of its cost.
-time.sleep(1.1)
-for name, call in calls.items():
-    taken[name]["burst"].append(time_of(call, values(burst), burst))
-for name, call in calls.items():
-    due = time.perf_counter()
-    for step in range(rate * seconds):
-        due += 1 / rate
-        time.sleep(max(0, due - time.perf_counter()))
-        taken[name]["paced"].append(time_of(call, values(step), step))
-print(json.dumps(taken))
-"""
+_NOTES = {
+    "tensorboard": "add_scalar × 6: to a queue",
+    "trackio": "to a queue",
+    "wandb": "offline; to a process of its own",
+    "mlflow": "log_metrics, SQLite store",
+    "aim": "Run.track",
+    "swanlab": "offline; to a queue",
+    "floor": "json.dumps and one os.write",
+}
 
 
-def run(folder: Path) -> list[Measured]:
-    """`log` in a job directory whose doorbell is heard, in blocks that alternate with the floor's."""
-    job_dir = JobDir(folder / new_job_id())
-    job_dir.create()
-    bell = listen(folder)
-    bell.setblocking(True)
-    threading.Thread(target=_hear, args=(bell,), daemon=True).start()
-    settings = json.dumps([BURST, BLOCK, PACED_HZ, PACED_SECONDS])
-    done = subprocess.run(
-        [sys.executable, "-c", _TRAINING, settings],
-        env={**os.environ, JOB_DIR_VARIABLE: str(job_dir.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    taken = json.loads(done.stdout)
+@dataclass
+class _Taken:
+    burst: list[float] = field(default_factory=list)
+    paced: list[float] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+
+    def add(self, worker: Worker, way: str, **command: float) -> None:
+        before = worker.cpu_seconds()
+        taken = worker.do(way, **command)["taken"]
+        getattr(self, way).extend(each / 1e3 for each in taken)
+        worker.settle()
+        if way == "burst":
+            self.cpu_seconds += worker.cpu_seconds() - before
+
+
+def run(folder: Path) -> list[Row]:
+    """All competitors at once, each in a process of its own that waits while the others have their turn."""
+    refused: dict[str, str] = {}
+    workers: dict[str, Worker] = {}
+    with contextlib.ExitStack() as stack:
+        for who in (OURS, "floor", *peers.PEERS):
+            try:
+                workers[who] = stack.enter_context(begun(who, folder))
+            except peers.DoesNotRun as error:
+                refused[who] = str(error)
+        taken = {who: _Taken() for who in workers}
+        for _ in range(BURST_BLOCKS):
+            for who, worker in workers.items():
+                taken[who].add(worker, "burst", n=BURST, seconds=BURST_SECONDS)
+        for _ in range(PACED_BLOCKS):
+            for who, worker in workers.items():
+                taken[who].add(worker, "paced", n=PACED, hz=PACED_HZ)
+    targets = {"burst": 6.0, "paced": 60.0}
     rows = []
-    for way, what in (("burst", "back to back"), ("paced", f"at {PACED_HZ} Hz")):
-        floor = measured(f"json.dumps and os.write, {what}", "µs", [each / 1e3 for each in taken["floor"][way]])
-        ours = [each / 1e3 for each in taken["log"][way]]
-        rows += [floor, measured(f"trainlive.log, {what}", "µs", ours, floor=floor.median)]
+    for way, how in (("burst", "back to back"), ("paced", f"at {PACED_HZ} Hz")):
+        what = f"one log() of 6 scalars, {how}"
+        part = [
+            measured(
+                what,
+                "µs",
+                getattr(each, way),
+                who=_called(who),
+                most=targets[way] if who == OURS else None,
+                note=_NOTES.get(who, ""),
+            )
+            for who, each in taken.items()
+        ]
+        rows += below_all(part) + [
+            unable(what, _called(who), f"does not run here: {why}") for who, why in refused.items()
+        ]
+    what = "processor time of one, all threads and processes, back to back"
+    rows += [
+        amount(what, "µs", each.cpu_seconds / len(each.burst) * 1e6, who=_called(who), samples=len(each.burst))
+        for who, each in taken.items()
+    ]
     return rows
 
 
-def _hear(bell: object) -> None:
-    while True:
-        bell.recv(64)  # type: ignore[attr-defined]
+def _called(who: str) -> str:
+    return "floor: json + write" if who == "floor" else peers.called(who)
