@@ -11,8 +11,8 @@ from typing import TypeVar
 from ..jobs.tracker import Tracker
 from ..protocol.journal import JournalReader, Record
 
-#: Bytes of the journal that one frame of history is made from.
-_PIECE_BYTES = 256 << 10
+#: Bytes of the journal that one frame of history is made from. It is made for one client, who may not read it.
+_PIECE_BYTES = 32 << 10
 #: How long to wait where it can't be read: a full disk, too few file descriptors.
 _TRY_AGAIN_SECONDS = 1.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -31,6 +32,8 @@ def main() -> int:
     if unknown := set(names) - set(PARTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     RESULTS.mkdir(exist_ok=True)
+    # Who ends it ends all that it started: servers, jobs, workers, the peers' servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     failed = [name for name in names if not measure(name)]
     table = whole_table()
     (RESULTS / "table.md").write_text(table)
