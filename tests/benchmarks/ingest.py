@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,10 @@ class _Ingested:
     def __init__(self, folder: Path, server: RealServer, hz: float) -> None:
         process = psutil.Process(server.process.pid)
         code = _JOB.format(series=SERIES, seconds=SECONDS, hz=hz, block=_BLOCK)
-        with running(server, code) as job_id, gathered(folder, v1(server, job_id, EVERY_POINT), 1) as crowd:
+        with contextlib.ExitStack() as stack:
+            job_id = stack.enter_context(running(server, code))
+            watching = v1(server, job_id, EVERY_POINT)
+            crowd = stack.enter_context(gathered(folder, watching, 1, seconds=0.1))
             before = cpu_seconds(process)
             server.wait(job_id, timeout=240)
             self.cpu_seconds = cpu_seconds(process) - before
