@@ -57,6 +57,7 @@ def test_the_wheel_has_every_module_and_nothing_else(content: dict[str, bytes]) 
         "jupyter_trainlive/notebook/quickstart.ipynb",
         "jupyter_trainlive/notebook/static/widget.css",
         "jupyter_trainlive/notebook/static/widget.js",
+        *(f"jupyter_trainlive/protocol/schemas/{name}.json" for name in ("asyncapi", "plain.schema", "v1.schema")),
         "jupyter_trainlive/server/jupyter_trainlive.json",
     }
     ours = {name for name in content if not name.startswith("data/") and ".dist-info/" not in name}
