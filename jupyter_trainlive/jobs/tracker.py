@@ -22,7 +22,7 @@ from .snapshots import Snapshot
 #: Where nobody says how many series a job may have.
 MOST_SERIES = 1000
 #: Chunks of the training journal read in a row before the loop looks at anything else.
-_CHUNKS_AT_ONCE = 2
+_CHUNKS_AT_ONCE = 4
 #: Records of the process or the server behind which the training writes nothing: they wait until all of it is read.
 _LAST = frozenset(("exited", "lost"))
 

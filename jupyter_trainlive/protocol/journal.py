@@ -18,7 +18,7 @@ from .values import decode, dumps, encode, finite
 Record = dict[str, Any]
 
 #: Read at most this much at once, so that a long journal never fills the memory.
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
 #: A line longer than this is no record of ours.
 LINE_LIMIT_BYTES = 16 << 20
 
