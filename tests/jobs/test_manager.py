@@ -385,8 +385,13 @@ async def test_a_task_that_loses_its_cancellation_does_not_keep_the_server_from_
 
 
 async def test_a_pause_that_comes_while_a_job_is_launched_is_not_written_over(tmp_path: Path, monkeypatch: Any) -> None:
+    wishes: list[Any] = []
+
     def slowly(path: Path, wish: Any) -> None:
-        time.sleep(0.3)
+        wishes.append(wish)
+        if len(wishes) == 1:
+            # That of the launch; a kernel that is quick to start would else be done before the pause is written.
+            time.sleep(0.3)
         write_wish(path, wish)
 
     monkeypatch.setattr(supervisor_module, "write_wish", slowly)
