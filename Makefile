@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Most tests wait for other processes; so many run side by side.
+WORKERS ?= 3
 SOURCES := pyproject.toml .ci/constraints.txt $(shell find js -type f -not -path '*/node_modules/*' -not -path '*/lib/*')
 
 .PHONY: help demo test lint bench clean
@@ -39,7 +41,7 @@ lint: $(VENV)/installed js/node_modules/.checked
 
 test: lint .make/tools
 	$(BIN)/python js/hatch_build.py test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 bench: $(VENV)/installed .make/tools
 	$(BIN)/python -m tests.benchmarks $(ARGS)

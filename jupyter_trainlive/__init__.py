@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from .client import Job, finetune, get, jobs, launch
     from .training.example import example
     from .training.log import log
+    from .training.own import track
     from .training.transformers_callback import TrainLiveCallback
 
 __version__ = "0.1.0"
 
-__all__ = ["Job", "TrainLiveCallback", "__version__", "example", "finetune", "get", "jobs", "launch", "log"]
+__all__ = ["Job", "TrainLiveCallback", "__version__", "example", "finetune", "get", "jobs", "launch", "log", "track"]
 
 _HOMES = {
     "Job": "client",
@@ -27,6 +28,7 @@ _HOMES = {
     "jobs": "client",
     "launch": "client",
     "log": "training.log",
+    "track": "training.own",
     "TrainLiveCallback": "training.transformers_callback",
 }
 
@@ -44,6 +46,11 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext jupyter_trainlive``: cells that begin with ``%%trainlive`` run in training kernels."""
+    importlib.import_module(".notebook.magic", __name__).register(shell)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

@@ -13,8 +13,9 @@ from hypothesis import settings
 
 from .real_server import RealServer, serve
 
-# What a script starts in the background ignores interrupts, and so would all that the tests interrupt.
+# What a script starts in the background ignores interrupts, and under nohup hangups: so would all the tests signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples every time, however slow the machine is.
 settings.register_profile("here", derandomize=True, deadline=None)

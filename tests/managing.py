@@ -10,8 +10,8 @@ from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 
+from jupyter_trainlive.jobs.fields import Defaults
 from jupyter_trainlive.jobs.manager import JobManager
-from jupyter_trainlive.jobs.submission import Defaults
 from jupyter_trainlive.kernels.launcher import Launcher
 from jupyter_trainlive.protocol.states import Job
 

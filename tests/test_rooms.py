@@ -113,6 +113,7 @@ HEAVY = {"torch", "transformers", "tokenizers", "accelerate", "numpy", "pandas",
         ("import jupyter_trainlive.server.app", HEAVY | {"httpx", "websockets"}),
         ("from jupyter_trainlive import launch", HEAVY | {"websockets", "tornado", "jupyter_server"}),
         ("from jupyter_trainlive import log", HEAVY | {"psutil", "httpx", "tornado", "jupyter_core"}),
+        ("from jupyter_trainlive import track", HEAVY | {"psutil", "httpx", "tornado", "jupyter_core"}),
         ("import jupyter_trainlive.training.boot", HEAVY | {"psutil", "httpx", "tornado", "jupyter_core"}),
     ],
 )

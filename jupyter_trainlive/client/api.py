@@ -5,85 +5,114 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+from ..protocol.dataset import looks_local
 from ..protocol.jobdir import is_job_id
+from ..protocol.notebooks import value_problem
 from . import connection
+from .common import Common, split, takes_common
+from .dry_run import DryRun
 from .errors import RequestError
 from .job import Job
+from .variables import stored
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+#: The server knows how long a dry run may take (Launcher.dry_run_timeout), and gives up by itself.
+_DRY_RUN_SECONDS = 3600.0
+#: Parameters of a fine-tune that name what lies on this machine, if not on the hub.
+_PATHS = ("eval_dataset_path", "resume_from_checkpoint")
+#: What jobs of files are given instead of variables.
+_PASSES = {"script": "args", "notebook": "parameters"}
 
 
+@overload
 def finetune(
-    model_name: str | Path,
-    dataset_path: str | Path,
-    *,
-    name: str | None = None,
-    kernel_name: str | None = None,
-    gpus: int | None = None,
-    priority: int | None = None,
-    nan_patience: int | None = None,
-    stop_on_nan: bool | None = None,
-    env: dict[str, str] | None = None,
-    **parameters: Any,
-) -> Job:
-    """Fine-tune a causal language model in a training kernel of its own; returns at once.
+    model_name: str | Path, dataset_path: str | Path, *, dry_run: Literal[True], **parameters: Any
+) -> DryRun: ...
+@overload
+def finetune(
+    model_name: str | Path, dataset_path: str | Path, *, dry_run: Literal[False] = False, **parameters: Any
+) -> Job: ...
+@takes_common
+def finetune(
+    model_name: str | Path, dataset_path: str | Path, *, dry_run: bool = False, **parameters: Any
+) -> Job | DryRun:
+    """Fine-tune a language model in a training kernel of its own; returns at once.
 
-    `model_name` is a hub id or a local folder; `dataset_path` a JSONL file with ``text``,
-    ``prompt``/``completion`` or ``messages`` rows. `parameters` bear the names of transformers'
-    TrainingArguments (num_train_epochs, per_device_train_batch_size, learning_rate, …). The job runs in the
-    kernel of this notebook unless `kernel_name` names another one.
+    `model_name` is a hub id or a local folder; `dataset_path` a file (.jsonl, .json, .csv, .tsv, .parquet) with
+    ``text``, ``prompt``/``completion`` or ``messages`` rows, a folder of text, or a hub id. `parameters` are ``task``,
+    ``eval_dataset_path``, ``use_peft`` and others (``protocol.contract.schema("finetune")`` has all of them), and
+    bear the names of transformers' TrainingArguments where those have one (num_train_epochs, learning_rate, …).
 
-    It waits in the queue until `gpus` GPUs are free (one where the machine has any, and none are given; 0 hides them
-    from it) and those of a higher `priority` (-100 to 100) have begun. A loss that is NaN or infinite `nan_patience`
-    times in a row (3) raises an alert, and with `stop_on_nan` ends the training.
+    With `dry_run` nothing is started: it returns what the training would do, its rows, tokens, steps and an estimate
+    of its memory, after some ten seconds in a kernel of its own that needs no GPU and waits in no queue.
 
     Raises RequestError, which names the wrong parameter and the remedy, and NoServerError.
     """
+    fields, parameters = split(parameters)
     request = {
-        **_common(
-            name=name,
-            kernel_name=kernel_name,
-            gpus=gpus,
-            priority=priority,
-            nan_patience=nan_patience,
-            stop_on_nan=stop_on_nan,
-            env=env,
-        ),
+        **_common(fields),
         **parameters,
+        **{name: _placed(parameters[name]) for name in _PATHS if isinstance(parameters.get(name), (str, os.PathLike))},
         "model_name": _local_or_hub(model_name),
         "dataset_path": _data_file(dataset_path),
     }
+    if dry_run:
+        answer = connection.current().post("api/training/execute", {**request, "dry_run": True}, _DRY_RUN_SECONDS)
+        return DryRun.of(answer)
     return _submitted("api/training/execute", request)
 
 
+@takes_common
 def launch(
+    source: str | os.PathLike[str] | None = None,
     *,
-    code: str,
-    name: str | None = None,
-    kernel_name: str | None = None,
-    gpus: int | None = None,
-    priority: int | None = None,
-    nan_patience: int | None = None,
-    stop_on_nan: bool | None = None,
-    env: dict[str, str] | None = None,
+    code: str | None = None,
+    args: Sequence[object] = (),
+    parameters: Mapping[str, Any] | None = None,
+    variables: Mapping[str, Any] | None = None,
+    processes: int = 1,
+    loss_from_backward: bool = False,
+    **common: Unpack[Common],
 ) -> Job:
-    """Run code in a training kernel of its own; returns at once.
+    """Run a script, a notebook or code in a training kernel of its own; returns at once.
 
-    What it logs with ``jupyter_trainlive.log`` and a ``TrainLiveCallback`` becomes its curves. `gpus`, `priority`,
-    `nan_patience` and `stop_on_nan` are as for `finetune`. Raises
-    RequestError, which names the wrong field and the remedy, and NoServerError.
+    `source` is the path of a script (``train.py``) or of a notebook (``train.ipynb``). A script runs as ``__main__``
+    with `args`, and under torch's elastic launcher in so many `processes`. A notebook runs cell by cell, its
+    `parameters` (JSON values by name) put behind its cell with the tag ``parameters``, and is left in the job's
+    artifacts as it was run. Both work in their own folder unless `cwd` says otherwise, and run as they are now,
+    whatever becomes of the file while the job waits.
+
+    `code` runs as a cell does; it gets copies of the `variables`, by name.
+
+    Trainings of transformers, TRL, PEFT, Lightning, accelerate and plain torch are seen without a line changed; what
+    is logged with ``jupyter_trainlive.log`` becomes curves too. With `loss_from_backward` the loss of a plain torch
+    loop is that on which it calls ``backward``.
+
+    Raises RequestError or VariableError, which name what is wrong and the remedy, and NoServerError.
     """
-    common = _common(
-        name=name,
-        kernel_name=kernel_name,
-        gpus=gpus,
-        priority=priority,
-        nan_patience=nan_patience,
-        stop_on_nan=stop_on_nan,
-        env=env,
-    )
-    request = {**common, "kind": "code", "code": code}
+    fields, others = split(common)
+    if others:
+        raise TypeError(f"launch() has no argument {min(others)!r}")
+    request: dict[str, Any] = {"loss_from_backward": loss_from_backward}
+    if (source is None) is (code is None):
+        raise TypeError('launch() takes the path of a script or a notebook, or code="…"')
+    if code is not None:
+        request.update(_common(fields), kind="code", code=code)
+    else:
+        request.update(_of_file(source), **_common({"cwd": None, **fields}))
+    request.update(_given(request["kind"], args, parameters, processes))
+    if variables:
+        if request["kind"] != "code":
+            passes = _PASSES[request["kind"]]
+            raise TypeError(f"a {request['kind']} takes no variables; pass {passes}, or give them to code")
+        with stored(variables, connection.current().access.jobs_dir) as request["variables"]:
+            return _submitted("api/training/jobs", request)
     return _submitted("api/training/jobs", request)
 
 
@@ -106,17 +135,55 @@ def _submitted(path: str, request: dict[str, Any]) -> Job:
     return Job(job["job_id"], job["name"])
 
 
-def _common(*, kernel_name: str | None, **given: Any) -> dict[str, Any]:
-    """The fields that jobs of all kinds have, those that were given."""
-    given["kernel_name"] = kernel_name or _own_kernel_name()
-    return {"cwd": str(Path.cwd()), **{name: value for name, value in given.items() if value is not None}}
+def _common(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that jobs of all kinds have, with those that are known without being given."""
+    known = {"cwd": str(Path.cwd()), "kernel_name": _own_kernel_name(), **fields}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _of_file(source: object) -> dict[str, Any]:
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"source must be the path of a script or a notebook, not a {type(source).__name__}")
+    path = Path(source).expanduser().absolute()
+    kind = {".py": "script", ".ipynb": "notebook"}.get(path.suffix.lower())
+    if kind is None:
+        raise TypeError(f"{str(source)!r} is neither a script (*.py) nor a notebook (*.ipynb)")
+    return {"kind": kind, "path": str(path)}
+
+
+def _given(kind: str, args: Sequence[object], parameters: Mapping[str, Any] | None, processes: int) -> dict[str, Any]:
+    """What only jobs of one kind have, for one of `kind`."""
+    if isinstance(args, str):
+        raise TypeError('args must be a list, as ["--lr", "1e-4"], not one string')
+    if kind == "script":
+        if parameters:
+            raise TypeError("a script takes args; parameters are for a notebook")
+        return {"args": [str(arg) for arg in args], "processes": processes}
+    if args or processes != 1:
+        raise TypeError(f"args and processes are for a script, and this is a {kind}")
+    if kind != "notebook":
+        if parameters:
+            raise TypeError("parameters are for a notebook; code takes variables")
+        return {}
+    given = dict(parameters or {})
+    for name, value in given.items():
+        if (problem := value_problem(value)) is not None:
+            raise RequestError(f"parameters: the value of {name} {problem}", 400, "parameters")
+    return {"parameters": given}
 
 
 def _data_file(dataset_path: object) -> str:
     if not isinstance(dataset_path, (str, os.PathLike)):
         kind = type(dataset_path).__name__
-        raise TypeError(f"dataset_path must be the path of a JSON Lines file, not a {kind}; write the rows into one")
-    return str(Path(dataset_path).expanduser().absolute())
+        raise TypeError(f"dataset_path must be a path or a hub id, not a {kind}; write the rows into a JSON Lines file")
+    return _placed(dataset_path)
+
+
+def _placed(name: str | os.PathLike[str]) -> str:
+    """A file or folder by its absolute path, an id of the hub as it is."""
+    path = Path(name).expanduser()
+    local = not isinstance(name, str) or path.exists() or looks_local(name)
+    return str(path.absolute()) if local else str(name)
 
 
 def _local_or_hub(model_name: str | Path) -> str:

@@ -1,4 +1,4 @@
-"""The command line: ``jupyter trainlive list | status | watch | log | pause | resume | cancel | … | demo``."""
+"""The command line: ``jupyter trainlive run | list | status | watch | log | pause | resume | cancel | … | demo``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from . import api, connection
+from . import api, connection, run
 from .errors import TrainLiveError
-from .job import Job, remark
+from .job import Job, kept_words, remark
 from .terminal import ProgressBar, plain
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0 when it did what it says, 1 otherwise, 2 for bad usage."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal of few characters shows the rest as question marks.
         sys.stdout.reconfigure(errors="replace")
@@ -39,11 +39,25 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """The options; what follows ``--`` is a script's own, whatever it looks like."""
+    of_script: list[str] = []
+    if arguments[:1] == ["run"] and "--" in arguments:
+        at = arguments.index("--")
+        arguments, of_script = arguments[:at], arguments[at + 1 :]
+    options = _parser().parse_args(arguments)
+    options.of_script = of_script
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("jupyter trainlive", description="Watch and control training jobs.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for name, run, help_text in (
+    running = commands.add_parser("run", help="run a script or a notebook as a job, and follow it")
+    run.add_options(running)
+    running.set_defaults(run=_run)
+    for name, act, help_text in (
         ("list", _list, "the latest jobs, newest first"),
         ("status", _status, "one job's latest message, as JSON"),
         ("watch", _watch, "follow a job to its end; exit status 0 if it completed"),
@@ -51,10 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         ("pause", _pause, "hold a job at its next step"),
         ("resume", _resume, "let a paused job go on, or one that ended before its time"),
         ("cancel", _cancel, "ask a job to stop"),
+        ("console", _console, "a prompt in the kernel that is kept after a job's end"),
+        ("end-kernel", _end_kernel, "end the kernel that is kept after a job's end"),
         ("delete", _delete, "delete an ended job with all its files"),
     ):
         command = commands.add_parser(name, help=help_text)
-        command.set_defaults(run=run)
+        command.set_defaults(run=act)
         if name == "list":
             command.add_argument("--limit", type=int, default=20, help="how many at most (20)")
         else:
@@ -91,8 +107,24 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
+def _run(options: argparse.Namespace) -> int:
+    job = run.submitted(options, options.of_script)
+    _told(job)
+    if options.detach:
+        return 0
+    try:
+        return _followed(job)
+    except KeyboardInterrupt:
+        print(f"\n{job.job_id} runs on; `jupyter trainlive cancel {job.job_id}` ends it.", file=sys.stderr)
+        return 130
+
+
 def _watch(options: argparse.Namespace) -> int:
-    closing = asyncio.run(watch(api.get(options.job_id)))
+    return _followed(api.get(options.job_id))
+
+
+def _followed(job: Job) -> int:
+    closing = asyncio.run(watch(job))
     print(plain(closing["error"] or "") or f"completed, final loss {closing['final_loss']}")
     if closing.get("hint"):
         print(plain(closing["hint"]))
@@ -135,6 +167,23 @@ def _cancel(options: argparse.Namespace) -> int:
 
 def _told(job: Job) -> int:
     print(f"{job.job_id}  {job.status}")
+    return 0
+
+
+def _console(options: argparse.Namespace) -> int:
+    from . import prompt
+
+    job = api.get(options.job_id)
+    if prompt.has_full_prompt():
+        return prompt.full_prompt(job.kept_connection())
+    with job.console() as console:
+        if not sys.stdin.isatty():
+            return prompt.run_input(console)
+        return prompt.prompt(console, f"{job.job_id}: {kept_words(job.info())}. Ctrl-D leaves it there.")
+
+
+def _end_kernel(options: argparse.Namespace) -> int:
+    api.get(options.job_id).end_kernel()
     return 0
 
 

@@ -53,10 +53,10 @@ class Connection:
         given = {name: value for name, value in parameters.items() if value is not None}
         return self.request("GET", path, params=given).json()
 
-    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def post(self, path: str, body: dict[str, Any] | None = None, timeout_seconds: float = _TIMEOUT_SECONDS) -> Any:
         """The JSON answer to a POST. NaN travels as a word, so that the server can say which field it was."""
-        content = dumps(body or {}).encode()
-        return self.request("POST", path, content=content, headers={"Content-Type": "application/json"}).json()
+        content, headers = dumps(body or {}).encode(), {"Content-Type": "application/json"}
+        return self.request("POST", path, content=content, headers=headers, timeout=timeout_seconds).json()
 
     def close(self) -> None:
         """Close what is idle; the connection is not used any more."""

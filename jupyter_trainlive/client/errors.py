@@ -21,3 +21,15 @@ class RequestError(TrainLiveError):
         super().__init__(message)
         self.status = status
         self.field = field
+
+
+class VariableError(TrainLiveError):
+    """A variable can't be taken along into a job; the text names it and says why, and what to do instead."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+
+
+class JobFailed(TrainLiveError):
+    """A job that was waited for did not complete; the text says how it ended and why."""

@@ -9,11 +9,15 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..protocol.jobdir import JobDir
 from ..protocol.states import Status
 from . import connection
-from .errors import NoServerError, RequestError
+from .errors import NoServerError, RequestError, TrainLiveError
+
+if TYPE_CHECKING:
+    from .console import Console
 
 _POLL_SECONDS = 0.5
 #: How long a server may be gone before nobody waits for it any more.
@@ -32,8 +36,18 @@ def remark(info: dict[str, Any], before: str = "") -> str:
     elif info["status"] == "paused":
         text = "its GPU is free" if info["pause"] == "release" else "held"
     else:
-        text = info["error"] or (info["alerts"][-1]["message"] if info["alerts"] else "")
+        ended = "; ".join(filter(None, (info["error"], kept_words(info))))
+        text = ended or (info["alerts"][-1]["message"] if info["alerts"] else "")
     return before + text if text else ""
+
+
+def kept_words(info: dict[str, Any]) -> str:
+    """That a kernel of an ended job still holds memory."""
+    if info["kept"] is None:
+        return ""
+    memory = info["kept"]["memory_gb"]
+    until = "" if info["kept"]["until"] is None else f" until {info['kept']['until'][11:16]} UTC"
+    return f"its kernel is kept{until}" + ("" if memory is None else f" and holds {memory:.1f} GB")
 
 
 class Job:
@@ -85,6 +99,12 @@ class Job:
         return alerts
 
     @property
+    def environment(self) -> dict[str, Any] | None:
+        """In what it runs or ran: Python, packages, host, git commit, GPUs, seeds; None as long as it has not begun."""
+        environment: dict[str, Any] | None = self.info()["environment"]
+        return environment
+
+    @property
     def directory(self) -> Path:
         """The job's folder on the server's machine."""
         return Path(self.info()["directory"])
@@ -109,6 +129,30 @@ class Job:
     def cancel(self) -> None:
         """Ask the job to stop: at the next step if it can, by more force if it does not."""
         connection.current().post(f"api/training/jobs/{self.job_id}/cancel")
+
+    def console(self) -> Console:
+        """A console on the kernel that is kept after the end of the work: ``console.run("trainer.state")``.
+
+        Raises TrainLiveError where none is kept, or it does not answer.
+        """
+        from . import console, outputs
+
+        connection_file = self.kept_connection()
+        return console.Console(connection_file, lambda: console.still_kept(self.info), outputs.shower())
+
+    def kept_connection(self) -> Path:
+        """How Jupyter's own consoles find the kept kernel: its connection file. Raises TrainLiveError without one."""
+        info = self.info()
+        if info["kept"] is None:
+            raise TrainLiveError(
+                f"{self.job_id} is {info['status']} and keeps no kernel: launch it with keep_kernel=3600 to have its "
+                "kernel for an hour after the end."
+            )
+        return JobDir(Path(info["directory"])).connection_file
+
+    def end_kernel(self) -> None:
+        """End the kernel that is kept after the end of the work before its time; what is in it is lost."""
+        connection.current().post(f"api/training/jobs/{self.job_id}/end_kernel")
 
     def delete(self) -> None:
         """Delete an ended job with all its files, the model and the checkpoints included."""

@@ -42,7 +42,7 @@ async def escalate(tracker: Tracker, graces: Graces) -> None:
         if _gone(tracker.job):
             return
         await tracker.note("escalated", to=to)
-        await asyncio.to_thread(_send, tracker.job, number)
+        await asyncio.to_thread(send, tracker.job, number)
         if await tracker.until(_gone, grace):
             return
 
@@ -51,7 +51,8 @@ def _gone(job: Job) -> bool:
     return not job.running
 
 
-def _send(job: Job, number: int) -> None:
+def send(job: Job, number: int) -> None:
+    """Send a signal to a job's processes, if they are there."""
     process = job.now.process
     if process.pid is None or not is_alive(process.pid, process.start_time, process.boot_id):
         return

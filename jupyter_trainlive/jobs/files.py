@@ -1,7 +1,8 @@
-"""What a job leaves behind: the files in its artifacts and checkpoints, and the last it said."""
+"""What a job leaves behind: the files in its artifacts and checkpoints, the last it said, and what it ran in."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from ..protocol.jobdir import JobDir
 #: A list is for looking at; a job may leave more files than anybody looks at.
 _MOST = 1000
 _TAIL_LINES, _TAIL_BYTES = 20, 8192
+#: A few hundred packages are 20 kB.
+_ENVIRONMENT_LIMIT_BYTES = 1 << 20
 
 
 def listing(job_dir: JobDir) -> list[dict[str, Any]]:
@@ -32,6 +35,17 @@ def listing(job_dir: JobDir) -> list[dict[str, Any]]:
                 if len(files) == _MOST:
                     return files
     return files
+
+
+def environment(job_dir: JobDir) -> dict[str, Any] | None:
+    """In what the job's latest attempt runs or ran, as its training process found it; None where it has not said."""
+    try:
+        with job_dir.environment_file.open("rb") as file:
+            data = file.read(_ENVIRONMENT_LIMIT_BYTES + 1)
+        found = json.loads(data) if len(data) <= _ENVIRONMENT_LIMIT_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def last_lines(log: Path) -> str:

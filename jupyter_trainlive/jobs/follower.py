@@ -1,4 +1,4 @@
-"""Follows every job that has not ended: its journals, its place among the living, and what is due by its state."""
+"""Follows every job of which something is there: its journals, its place among the living, what is due by its state."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any, Protocol
 from ..kernels.launcher import remove_sockets
 from ..protocol.doorbell import UNTOLD_SECONDS
 from ..protocol.states import Job, Status
+from ..system import Sample
 from .intake import IntakeLimits, Pace
+from .kept import is_overdue
 from .registry import AnyLogger, Registry
-from .stalls import StallWatch
 from .supervisor import Supervisor
 from .tracker import Tracker
+from .watch import JobWatch
 
 _OBEYING = (Status.PAUSING, Status.CANCELLING)
 #: A job's journals are read at once after a quiet moment, then so often at the most.
@@ -35,6 +37,10 @@ class Owner(Protocol):
 
     @property
     def intake(self) -> IntakeLimits: ...
+
+    @property
+    def gauges(self) -> Callable[[], Sample | None]:
+        """The latest reading of the machine, where somebody reads it."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
@@ -61,8 +67,8 @@ class Follower:
         return self._active
 
     async def adopt(self, tracker: Tracker, registry: Registry) -> None:
-        """Know a job from now on; follow it if it is active."""
-        if tracker.job.status.ended:
+        """Know a job from now on; follow it if it is active, or its kernel is there."""
+        if _is_over(tracker.job):
             await asyncio.to_thread(remove_sockets, tracker.job_dir)
             return
         self.follow(tracker, registry)
@@ -72,8 +78,10 @@ class Follower:
     def see_to(self, tracker: Tracker) -> None:
         """What the owner of the folder does for a job that it finds active."""
         job = tracker.job
-        if job.status.ended:
+        if _is_over(job):
             return
+        if job.kept_until is not None and job.now.server.end_kernel_requested_at is not None:
+            self._owner.spawn(self._end_kernel(tracker))
         if job.running:
             self._owner.spawn(self._reattach(tracker))
             if job.now.server.cancel_requested_at is not None:
@@ -88,18 +96,24 @@ class Follower:
         # A launch that led to nothing is to be made again.
         self._wake()
 
+    async def _end_kernel(self, tracker: Tracker) -> None:
+        # As for a job that runs, control.json may say something else than the journal.
+        with contextlib.suppress(OSError):
+            await self._supervisor.tell(tracker)
+        await self._supervisor.end_kernel(tracker)
+
     def follow(self, tracker: Tracker, registry: Registry) -> None:
-        """Follow an active job to its end."""
+        """Follow an active job to its end, and a kept kernel to its."""
         if tracker not in self._followed:
             self._followed.add(tracker)
             self._count()
             self._owner.spawn(self._follow(tracker, registry))
 
     async def _follow(self, tracker: Tracker, registry: Registry) -> None:
-        refused, looked_at, news_at = False, 0.0, 0.0
-        stalls, pace = self._supervisor.stall_watch(), Pace(self._owner.intake.points_per_second)
+        refused, looked_at, news_at, kept, overdue = False, 0.0, 0.0, False, False
+        watch, pace = self._supervisor.watch(tracker.job), Pace(self._owner.intake.points_per_second)
         try:
-            while not tracker.job.status.ended and registry.knows(tracker):
+            while not _is_over(tracker.job) and registry.knows(tracker):
                 try:
                     began, job, points = time.monotonic(), tracker.job, tracker.points
                     complete = await tracker.catch_up()
@@ -114,10 +128,19 @@ class Follower:
                     if not complete:
                         continue
                     self._count()
+                    if tracker.job.kept_until is not None and not kept and self._owner.owns:
+                        kept = True
+                        # The training itself has said how it ended, but knows less of its job than the server.
+                        await self._supervisor.write_progress(tracker)
+                        self._wake()
                     if self._owner.owns and (now - looked_at >= self._owner.poll_interval or not tracker.job.running):
                         looked_at = now
-                        await self._mind(tracker, stalls)
-                    if not tracker.job.status.ended:
+                        await self._mind(tracker, watch)
+                    if is_overdue(tracker.job) and not overdue and self._owner.owns:
+                        overdue = True
+                        self._log.warning("The kept kernel of job %s does not end by itself.", tracker.job.job_id)
+                        self._owner.spawn(self._supervisor.end_kernel(tracker))
+                    if not _is_over(tracker.job):
                         # A job that has just rung may have more, of which it doesn't tell.
                         soon = time.monotonic() - news_at < UNTOLD_SECONDS + _TICK_SECONDS
                         await tracker.rung(_TICK_SECONDS if soon else self._owner.poll_interval)
@@ -140,11 +163,10 @@ class Follower:
         if self._owner.owns and registry.knows(tracker) and tracker.job.status is Status.INTERRUPTED:
             await self._owner.went_by_itself(tracker)
 
-    async def _mind(self, tracker: Tracker, stalls: StallWatch) -> None:
+    async def _mind(self, tracker: Tracker, watch: JobWatch) -> None:
         """What is due for a job that was just caught up with."""
-        stall = stalls.look(tracker.job, time.monotonic())
-        if stall is not None:
-            await tracker.note("alert", name="stalled", message=stall, step=tracker.job.training.step)
+        for name, sentence in watch.look(tracker.job, self._owner.gauges(), time.monotonic()):
+            await tracker.note("alert", name=name, message=sentence, step=tracker.job.training.step)
         if tracker.refused_series is not None:
             sentence = self._owner.intake.too_many_series(tracker.refused_series)
             await self._alert_once(tracker, "too_many_series", sentence)
@@ -166,6 +188,11 @@ class Follower:
         if active != self._active:
             self._active = active
             self.on_activity(active)
+
+
+def _is_over(job: Job) -> bool:
+    """Whether nothing of it is there any more."""
+    return job.status.ended and not job.occupied
 
 
 def _is_active(job: Job) -> bool:

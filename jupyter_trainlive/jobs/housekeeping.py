@@ -13,6 +13,7 @@ from ..protocol.checkpoints import is_complete
 from ..protocol.moves import Action, refusal
 from ..protocol.values import number
 from .errors import InvalidRequest
+from .inputs import clear_inbox
 from .registry import AnyLogger, Registry
 from .retention import Kept, Removal, finish_deletions, measure, plan, remove
 from .tracker import Tracker
@@ -38,15 +39,20 @@ class Housekeeping:
         self._forget = forget
 
     async def keep(self, log: AnyLogger) -> None:
-        """Finish what an earlier server began to delete, then apply the configured limits now and every hour."""
+        """Finish what an earlier server began to delete, then apply the configured limits now and every hour.
+
+        What clients left in the inbox goes as well.
+        """
         try:
             await asyncio.to_thread(finish_deletions, self._registry.jobs_dir)
         except OSError as error:
             log.warning("What was deleted before could not be removed altogether: %s", error)
-        while self._limits != Limits(None, None):
+        while True:
             try:
-                for removal in await self._clean(self._limits, dry_run=False):
-                    log.info("Housekeeping: %s", removal.reason)
+                await asyncio.to_thread(clear_inbox, self._registry.jobs_dir)
+                if self._limits != Limits(None, None):
+                    for removal in await self._clean(self._limits, dry_run=False):
+                        log.info("Housekeeping: %s", removal.reason)
             except OSError as error:
                 log.warning("Housekeeping failed: %s", error)
             await asyncio.sleep(_INTERVAL_SECONDS)
@@ -104,7 +110,8 @@ class Housekeeping:
             tracker = trackers[removal.job_id]
             async with tracker.deciding:
                 # It may have been resumed since it was looked at.
-                if not tracker.job.status.ended or not self._registry.knows(tracker):
+                job = tracker.job
+                if not job.status.ended or job.occupied or not self._registry.knows(tracker):
                     continue
                 try:
                     await self._remove(tracker, removal.path)
@@ -135,7 +142,8 @@ def _kept(tracker: Tracker) -> Kept:
     size, checkpoints = measure(tracker.job_dir, is_complete)
     return Kept(
         job_id=job.job_id,
-        ended=job.status.ended,
+        # What a kept kernel still looks at is in use.
+        ended=job.status.ended and not job.occupied,
         resumable=refusal(job, Action.RESUME) is None,
         ended_at=job.ended_at,
         size_bytes=size,

@@ -14,12 +14,15 @@ from traitlets.traitlets import Enum, Float, Instance, Int, Unicode
 
 from ..kernels.launcher import Launcher
 from ..protocol.control import Desired, Wish, write_wish
+from ..protocol.jobdir import is_job_id
 from ..protocol.moves import Action, refusal
 from ..protocol.states import Job, Status
-from ..system import Gpu
+from ..system import Gpu, Sample
 from .bell import Bell
 from .cancellation import Graces
-from .errors import InvalidRequest, NoStorage, NotAllowed, ReadOnly
+from .dry_run import describe
+from .errors import InvalidRequest, NoStorage, NotAllowed, ReadOnly, UnknownJob
+from .fields import Defaults
 from .follower import Follower
 from .housekeeping import Housekeeping, Limits
 from .intake import IntakeLimits
@@ -30,11 +33,15 @@ from .queue import Slot
 from .registry import Registry
 from .scheduler import Scheduler
 from .stalls import StallRule
-from .submission import Defaults, create, spec_of
+from .submission import create, spec_of
 from .supervisor import Rules, Supervisor, say_wish
+from .tracked import is_ours
 from .tracker import Tracker
 
 _CANCEL_AGAIN_SECONDS = 0.2
+#: How soon an unknown job that goes on ringing is looked for again, and how many of them are at a time.
+_SEEK_SECONDS = 0.5
+_MOST_SOUGHT = 1000
 
 
 class JobManager(LoggingConfigurable):
@@ -99,6 +106,8 @@ class JobManager(LoggingConfigurable):
         self.url = ""
         self._defaults = defaults
         self._inventory = inventory or GpuInventory()
+        #: The latest reading of the machine; whoever has a sampler puts it here.
+        self.gauges: Callable[[], Sample | None] = lambda: None
         self.intake = IntakeLimits(self.max_points_per_second, self.max_series_per_job)
         lease_dir = Path(self.lease_dir).expanduser().absolute() if self.lease_dir else None
         graces = Graces(self.cancel_grace, self.interrupt_grace, self.terminate_grace)
@@ -119,7 +128,9 @@ class JobManager(LoggingConfigurable):
         )
         self._ownership = Ownership(jobs_dir)
         self._unusable: OSError | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        #: Ids that rang and are being looked for.
+        self._sought: set[str] = set()
         self._bell = Bell(jobs_dir, self._ring)
 
     async def start(self) -> None:
@@ -184,20 +195,26 @@ class JobManager(LoggingConfigurable):
         self._ownership.leave()
 
     async def _stop_jobs(self) -> None:
-        running = [tracker for tracker in self._registry.trackers.values() if tracker.job.running]
+        cancels = self.on_server_stop == "cancel"
+        # Those that record themselves are no jobs of this server's.
+        trackers = [tracker for tracker in self._registry.trackers.values() if not tracker.job.tracked]
+        # A kept kernel ends by itself, unless nothing is to be left.
+        running = [tracker for tracker in trackers if (tracker.job.occupied if cancels else tracker.job.running)]
         for tracker in running:
             job_id = tracker.job_dir.job_id
             try:
-                if self.on_server_stop == "cancel":
+                if tracker.job.kept_until is not None:
+                    await self.end_kernel(job_id)
+                elif cancels:
                     await self.cancel(job_id)
                 else:
                     # Neither needs the server to wait: the training does it by itself.
                     await self.pause(job_id, release=refusal(tracker.job, Action.RELEASE) is None)
             except (NotAllowed, OSError) as error:
                 self.log.warning("Job %s goes on: %s", job_id, error)
-        if self.on_server_stop == "cancel":
+        if cancels:
             longest = self.cancel_grace + self.interrupt_grace + self.terminate_grace + self.poll_interval
-            await asyncio.gather(*(tracker.until(lambda job: not job.running, longest) for tracker in running))
+            await asyncio.gather(*(tracker.until(lambda job: not job.occupied, longest) for tracker in running))
 
     @property
     def active(self) -> int:
@@ -222,15 +239,32 @@ class JobManager(LoggingConfigurable):
         if self._unusable is not None:
             raise self._no_storage(self._unusable)
         self._check_owner()
-        if spec["gpus"] and spec["gpus"] > (count := await self._scheduler.count()):
-            there = f"this server may hand out {count}" if count else "this server has none"
-            raise InvalidRequest("gpus", f"asks for {spec['gpus']} GPUs, but {there}; ask for fewer, or leave it out")
+        await self._check_gpus(spec)
         try:
             job_id = await asyncio.to_thread(create, self.jobs_dir, spec)
         except OSError as error:
             raise self._no_storage(error) from error
         self._scheduler.wake()
         return (await self.get(job_id)).job
+
+    async def _check_gpus(self, spec: dict[str, Any]) -> None:
+        if spec["gpus"] and spec["gpus"] > (count := await self._scheduler.count()):
+            there = f"this server may hand out {count}" if count else "this server has none"
+            raise InvalidRequest("gpus", f"asks for {spec['gpus']} GPUs, but {there}; ask for fewer, or leave it out")
+
+    async def dry_run(self, request: object) -> dict[str, Any]:
+        """What the fine-tune that is asked for would do; it does not wait in the queue, and leaves nothing.
+
+        Raises InvalidRequest or Unprocessable.
+        """
+        spec = await asyncio.to_thread(spec_of, request, self._defaults)
+        await self._check_gpus(spec)
+        gpus = await self._inventory.read()
+        answering = asyncio.get_running_loop().create_task(describe(spec, self.launcher, gpus, await self.slots(gpus)))
+        # Its kernel is ended when the server stops.
+        self._tasks.add(answering)
+        answering.add_done_callback(self._tasks.discard)
+        return await answering
 
     def _no_storage(self, error: OSError) -> NoStorage:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -300,6 +334,19 @@ class JobManager(LoggingConfigurable):
         tracker.ring()
         return tracker.job
 
+    async def end_kernel(self, job_id: str) -> Job:
+        """Ask a kept kernel to end before its time; it is seen to in the background.
+
+        Raises UnknownJob, NotAllowed or ReadOnly.
+        """
+        async with self._deciding(job_id, Action.END_KERNEL) as tracker:
+            if tracker.job.now.server.end_kernel_requested_at is None:
+                await tracker.note("end_kernel_requested")
+                await say_wish(tracker)
+                self.spawn(self._supervisor.end_kernel(tracker))
+        tracker.ring()
+        return tracker.job
+
     async def delete(self, job_id: str) -> None:
         """Delete an ended job with all its files. Raises UnknownJob, NotAllowed or ReadOnly."""
         async with self._deciding(job_id, Action.DELETE) as tracker:
@@ -326,7 +373,7 @@ class JobManager(LoggingConfigurable):
         job, by = tracker.job, "user"
         if job.status is Status.INTERRUPTED:
             by = "auto_resume"
-            if job.server.auto_resumes >= self.auto_resume:
+            if job.server.auto_resumes >= self.auto_resume or job.tracked:
                 return
             self.log.info("Job %s was interrupted, and is resumed.", job.job_id)
         with contextlib.suppress(NotAllowed):
@@ -369,6 +416,20 @@ class JobManager(LoggingConfigurable):
         tracker = self._registry.trackers.get(job_id)
         if tracker is not None:
             tracker.ring()
+        elif is_job_id(job_id) and len(self._sought) < _MOST_SOUGHT and job_id not in self._sought:
+            self._sought.add(job_id)
+            self.spawn(self._seek(job_id))
+
+    async def _seek(self, job_id: str) -> None:
+        """A training has rung that was not submitted here: one that records itself."""
+        try:
+            if await asyncio.to_thread(is_ours, self.jobs_dir / job_id):
+                with contextlib.suppress(UnknownJob):
+                    await self._registry.get(job_id)
+            # Rings for what is not there, whoever sends them, cost little.
+            await asyncio.sleep(_SEEK_SECONDS)
+        finally:
+            self._sought.discard(job_id)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do it in the background, until the server stops."""

@@ -13,12 +13,16 @@ from ..protocol.messages import Place
 
 @dataclass(frozen=True)
 class Waiting:
-    """A job in the queue. ``gpus`` None is one GPU where the machine has any; ``submitted_at`` is in unix seconds."""
+    """A job in the queue; ``submitted_at`` is in unix seconds.
+
+    ``gpus`` None is one GPU for each of its ``processes``, as far as the machine has any.
+    """
 
     job_id: str
     gpus: int | None
     priority: int
     submitted_at: float
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,18 @@ def job_limit(max_concurrent: int | None, gpu_count: int) -> int:
 
 
 def decide(
-    waiting: Sequence[Waiting], slots: Sequence[Slot], running: int, max_concurrent: int | None, held: int = 0
+    waiting: Sequence[Waiting],
+    slots: Sequence[Slot],
+    running: int,
+    max_concurrent: int | None,
+    held: int = 0,
+    kept: Sequence[str] = (),
 ) -> Decision:
     """Let those start whose turn it is.
 
     ``slots`` are all GPUs that our jobs may ever have, ``running`` counts our jobs that have started and not
-    ended, ``held`` those of them that are paused. Higher priority comes first, then who was submitted first. GPUs
+    ended, ``held`` those of them that are paused; ``kept`` has a few words for each of them that has ended but for its
+    kernel, which still holds memory. Higher priority comes first, then who was submitted first. GPUs
     are handed out strictly in that order: while a job waits for GPUs, those behind it get none, so that they
     can't starve one that needs many. A job that needs no GPU may pass it. One that asks for more GPUs than there
     are waits and holds up nobody. GPUs of a lower index are taken first.
@@ -62,7 +72,7 @@ def decide(
     gpus_awaited = turn_awaited = False
 
     for job in sorted(waiting, key=lambda job: (-job.priority, job.submitted_at, job.job_id)):
-        need = min(1, len(slots)) if job.gpus is None else job.gpus
+        need = min(job.processes, len(slots)) if job.gpus is None else job.gpus
         free = [slot for slot, holder in holders.items() if holder is None]
         has_gpus = need == 0 or (need <= len(free) and not gpus_awaited)
         if need > len(slots):
@@ -76,7 +86,7 @@ def decide(
                 reason = _for_gpus(need, holders)
                 gpus_awaited = True
             elif has_gpus and not turn_awaited:
-                reason = _for_a_turn(running, limit, held)
+                reason = _for_a_turn(running, limit, held, kept)
                 turn_awaited = True
             else:
                 reason = f"waits for the {ahead} jobs ahead of it" if ahead > 1 else "waits for the job ahead of it"
@@ -97,7 +107,10 @@ def _for_gpus(need: int, holders: Mapping[Slot, str | None]) -> str:
     return f"waits for {'a GPU' if need == 1 else _gpus(need)}{some}: {users}"
 
 
-def _for_a_turn(running: int, limit: int, held: int) -> str:
+def _for_a_turn(running: int, limit: int, held: int, kept: Sequence[str]) -> str:
+    if kept and running - len(kept) < limit:
+        # It would start if they were gone.
+        return f"waits for a kept kernel to end (max_concurrent_jobs): {', '.join(kept)}"
     ends = f"{running - limit + 1} of {running} running jobs" if running > 1 else "the running job"
     paused = f"; {held} of them held" if held and running > 1 else "; it is held" if held else ""
     return f"waits for {ends} to end (max_concurrent_jobs{paused})"

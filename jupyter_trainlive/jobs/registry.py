@@ -89,8 +89,8 @@ class Registry:
     def _say_that_it_is_gone(self, tracker: Tracker) -> None:
         job = tracker.job
         words = "The directory of job %s was removed by somebody else; the job is forgotten."
-        if job.running:
-            words += f" Its process (pid {job.now.process.pid}) was running, and may still be."
+        if job.occupied:
+            words += f" Its process (pid {job.now.process.pid}) was there, and may still be."
         self._log.warning(words, job.job_id)
 
     async def _find(self, job_id: str) -> None:

@@ -15,6 +15,7 @@ from ..system import Gpu
 from ..system.mask import visible
 from .gpus import describe, foreign_holder
 from .inventory import GpuInventory
+from .kept import holder as kept_words
 from .queue import Decision, Slot, Waiting, decide
 from .registry import AnyLogger, Registry
 from .supervisor import Supervisor
@@ -97,18 +98,20 @@ class Scheduler:
     async def decide(self, jobs: Sequence[Job]) -> Decision:
         """What to start of all jobs of the server, and what the others wait for."""
         waiting = [
-            Waiting(job.job_id, job.spec.get("gpus"), _priority(job), job.server.submitted_at or 0.0)
+            Waiting(job.job_id, job.spec.get("gpus"), _priority(job), job.server.submitted_at or 0.0, _processes(job))
             for job in jobs
             if job.status is Status.QUEUED
         ]
         slots = await self.slots(await self._inventory.read(), jobs)
-        running = [job for job in jobs if job.running]
-        held = sum(job.status is Status.PAUSED for job in running)
-        return decide(waiting, slots, len(running), self._max_concurrent, held)
+        # One that records itself has asked nobody for a place.
+        occupying = [job for job in jobs if job.occupied and not job.tracked]
+        held = sum(job.status is Status.PAUSED for job in occupying)
+        kept = [kept_words(job) for job in occupying if job.kept_until is not None]
+        return decide(waiting, slots, len(occupying), self._max_concurrent, held, kept)
 
     async def slots(self, gpus: Sequence[Gpu], jobs: Iterable[Job]) -> list[Slot]:
         """The GPUs that may be handed out, each with who uses it."""
-        leased = {uuid: job for job in jobs if job.running for uuid in job.now.server.gpus}
+        leased = {uuid: job for job in jobs if job.occupied for uuid in job.now.server.gpus}
         mine = visible(gpus, os.environ)
         return await asyncio.to_thread(self._slots, mine, leased)
 
@@ -121,7 +124,7 @@ class Scheduler:
 
     def _holder(self, gpu: Gpu, uuid: str, job: Job | None) -> str | None:
         if job is not None:
-            return f"job {job.spec.get('name') or job.job_id}"
+            return kept_words(job)
         if self._lease_dir is not None:
             try:
                 if not leases.is_free(self._lease_dir, uuid):
@@ -134,6 +137,11 @@ class Scheduler:
 def _shown(job: Job, gpus: Sequence[str]) -> Sequence[str] | None:
     """The GPUs that a job is shown: those it leased, none where it wants none, and else what its environment shows."""
     return gpus if gpus or job.spec.get("gpus") == 0 else None
+
+
+def _processes(job: Job) -> int:
+    processes = job.spec.get("processes")
+    return processes if type(processes) is int and processes > 0 else 1
 
 
 def _priority(job: Job) -> int:

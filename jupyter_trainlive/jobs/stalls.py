@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..protocol.states import Job, Status
 
 #: The phases in which steps are expected; loading, evaluating and saving take as long as they take.
-_STEPPING = (None, "training")
+STEPPING = (None, "training")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class StallRule:
     def limit_seconds(self, job: Job) -> float | None:
         """How long the job may be without a step now; None where no step is expected."""
         speed = job.step_seconds
-        if job.status is not Status.RUNNING or job.now.training.phase not in _STEPPING or speed is None:
+        if job.status is not Status.RUNNING or job.now.training.phase not in STEPPING or speed is None:
             return None
         return max(self.least_seconds, self.factor * speed)
 

@@ -15,11 +15,15 @@ from ..kernels.provisioner import GpuBusy, LaunchError
 from ..protocol.control import Desired, Wish, write_wish
 from ..protocol.jobdir import write_json
 from ..protocol.messages import message
+from ..protocol.presence import host
 from ..protocol.states import Job
 from .cancellation import Graces, escalate
+from .kept import end_kernel
 from .registry import AnyLogger
-from .stalls import StallRule, StallWatch
+from .stalls import StallRule
+from .tracked import ask_to_stop, is_gone
 from .tracker import Tracker
+from .watch import JobWatch
 
 #: How long a job may be between "starting" and its process before its launch is taken for lost.
 SPAWN_SECONDS = 60.0
@@ -79,7 +83,7 @@ class Supervisor:
 
     async def reattach(self, tracker: Tracker) -> None:
         """See to what an earlier server began: that a launch leads to a process, and work is handed over."""
-        if not tracker.job.running or _has_begun(tracker.job):
+        if not tracker.job.running or _has_begun(tracker.job) or tracker.job.tracked:
             return
         if not await tracker.until(lambda job: job.now.process.pid is not None or not job.running, SPAWN_SECONDS):
             self._log.warning("The launch of job %s led to nothing; it waits again.", tracker.job.job_id)
@@ -99,28 +103,36 @@ class Supervisor:
 
     async def cancel(self, tracker: Tracker) -> None:
         """See a job to its end that was asked to stop."""
-        await escalate(tracker, self._rules.graces)
+        await (ask_to_stop if tracker.job.tracked else escalate)(tracker, self._rules.graces)
 
     async def notice_loss(self, tracker: Tracker) -> None:
         """Write down that a job's processes are gone without a word, once they are; what is left of them is ended."""
         process = tracker.job.now.process
-        if process.pid is None or not tracker.job.running:
+        if process.pid is None or not tracker.job.occupied:
             return
-        shim = is_alive(process.shim_pid, process.shim_start_time, process.boot_id)
-        if shim or is_alive(process.pid, process.start_time, process.boot_id):
+        if tracker.job.tracked:
+            if not await asyncio.to_thread(is_gone, tracker.job_dir, tracker.job):
+                return
+        elif is_alive(process.shim_pid, process.shim_start_time, process.boot_id) or is_alive(
+            process.pid, process.start_time, process.boot_id
+        ):
             return
         here = boot_id()
-        restarted = None not in (here, process.boot_id) and here != process.boot_id
-        if not restarted:
+        restarted = None not in (here, process.boot_id) and here != process.boot_id and process.host in (None, host())
+        if not restarted and not tracker.job.tracked:
             await asyncio.to_thread(end_all, tracker.job_dir.path, process.pid, _LEFTOVER_GRACE_SECONDS)
         # The shim may have written its last word just before it went.
         await tracker.catch_up()
-        if tracker.job.running:
+        if tracker.job.occupied:
             await tracker.note("lost", reason="restarted" if restarted else "killed")
             await self.write_progress(tracker)
 
-    def stall_watch(self) -> StallWatch:
-        return StallWatch(self._rules.stalls)
+    async def end_kernel(self, tracker: Tracker) -> None:
+        """See a kept kernel to its end that was asked to go."""
+        await end_kernel(tracker, self._rules.graces)
+
+    def watch(self, job: Job) -> JobWatch:
+        return JobWatch(job, self._rules.stalls)
 
     async def write_progress(self, tracker: Tracker) -> None:
         """Say in progress.json what the job's own processes can't say."""
@@ -153,7 +165,7 @@ async def say_wish(tracker: Tracker) -> None:
 def wish_of(job: Job) -> Wish:
     """What control.json must say, by the server's journal."""
     server = job.now.server
-    if server.cancel_requested_at is not None:
+    if server.cancel_requested_at is not None or server.end_kernel_requested_at is not None:
         return Wish(Desired.CANCELLED, server.pause_request)
     desired = {None: Desired.RUNNING, "hold": Desired.PAUSED, "release": Desired.RELEASED}[server.pause]
     return Wish(desired, server.pause_request)

@@ -19,6 +19,7 @@ from traitlets.traitlets import Float, Instance, TraitError
 
 from ..protocol.jobdir import JobDir
 from .provisioner import LaunchError, ShimProvisioner
+from .question import Place, Questions
 from .work import BOOT_CODE, environment
 
 #: A Unix socket's path may have 103 bytes everywhere; jupyter_client appends "-" and a digit.
@@ -45,8 +46,15 @@ class Launcher(LoggingConfigurable):
     kernel_start_timeout = Float(120.0, help="Seconds that a training kernel may take until it begins its work.").tag(
         config=True
     )
+    dry_run_timeout = Float(
+        300.0, help="Seconds that a dry run may take, its kernel's start and the reading of the data included."
+    ).tag(config=True)
 
     kernel_spec_manager = Instance(KernelSpecManager)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._questions = Questions(self.kernel_spec_manager)
 
     def check(self, kernel_name: str) -> None:
         """Raise LookupError where a job can't run in that kernel, saying why."""
@@ -95,6 +103,14 @@ class Launcher(LoggingConfigurable):
         except OSError as error:
             raise LaunchError(f"The training kernel could not be started: {error}") from error
         return Handover(manager)
+
+    async def ask(self, spec: dict[str, Any], question: dict[str, Any]) -> dict[str, Any]:
+        """What a kernel of its own, apart from all jobs, answers to a question about that spec.
+
+        Raises Unanswered with the reason.
+        """
+        place = Place(spec["kernel_name"], spec["cwd"], spec.get("env") or {})
+        return await self._questions.ask(question, place, self.dry_run_timeout)
 
     def reattach(self, job_dir: JobDir, spec: dict[str, Any], pid: int, started: float | None) -> Handover:
         """Hand the work to a kernel that an earlier server started, and perhaps never reached."""

@@ -47,6 +47,8 @@ def environment(
     env = {
         name: value for name, value in base.items() if name not in _STRIPPED and not name.startswith(_STRIPPED_PREFIXES)
     }
+    # A bar that is drawn ten times a second fills a log of days.
+    env.setdefault("TQDM_MININTERVAL", "5")
     env.update(own)
     path = [str(prepare(job_dir)), *filter(None, [env.get("PYTHONPATH")])]
     env.update(

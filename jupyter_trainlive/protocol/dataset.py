@@ -1,205 +1,185 @@
-"""The recipe's data: JSON Lines, read and checked row by row.
+"""The recipe's data: where it is, and its rows, read and checked one after the other.
 
-A row is an object of one of three forms: ``{"text": …}``, ``{"prompt": …, "completion": …}`` or
-``{"messages": [{"role": …, "content": …}, …]}``. Other keys are left alone, blank lines are skipped.
+Parquet files and datasets of the hub need packages, and so are read in the training only
+(`training/recipes/tables.py`); of such a file the beginning and the end are looked at here.
 """
 
 from __future__ import annotations
 
-import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-LINE_LIMIT_BYTES = 64 << 20
+from .data_error import DatasetError
+from .data_files import Found, opened, read_csv, read_json, read_jsonl
+from .model_names import is_hub_id
+from .parameter_rules import CAUSAL
+from .row_forms import BadRow, Completion, Conversation, Labelled, Row, Text, forms, reader
+from .text_files import SUFFIXES, read_folder, read_text
+
+__all__ = [
+    "CHECK_LIMIT_BYTES",
+    "Completion",
+    "Conversation",
+    "DatasetError",
+    "Labelled",
+    "Row",
+    "Source",
+    "Text",
+    "check",
+    "locate",
+    "read_rows",
+    "rows_of",
+]
+
 CHECK_LIMIT_BYTES = 16 << 20
-_BOM = b"\xef\xbb\xbf"
-_QUOTE_LIMIT = 80
-_FORMS = '{"text": "…"}, {"prompt": "…", "completion": "…"} or {"messages": [{"role": "…", "content": "…"}]}'
+_FORMATS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    **dict.fromkeys(SUFFIXES, "text"),
+}
+_KNOWN = ".jsonl, .json, .csv, .tsv or .parquet"
+_UNREADABLE = {
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".tar"), "is packed; unpack it"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "is a spreadsheet; save it as CSV"),
+    **dict.fromkeys((".arrow", ".feather", ".pkl", ".pickle", ".npy", ".npz", ".pt"), "can't be read; write Parquet"),
+}
+_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
-class Text:
-    """Learn all of it."""
+class Source:
+    """Where rows come from: a file of some `format`, a ``folder`` of text, or a dataset of the ``hub``."""
 
-    text: str
+    name: str
+    format: str
 
-
-@dataclass(frozen=True)
-class Completion:
-    """Learn to continue `prompt`, which may be empty, with `completion`."""
-
-    prompt: str
-    completion: str
+    @property
+    def local(self) -> bool:
+        return self.format != "hub"
 
 
-@dataclass(frozen=True)
-class Conversation:
-    """Learn a conversation; each message is a role and what it says."""
+def locate(name: str, base: Path | None = None) -> Source:
+    """What `name` means: a file or folder, as an absolute path, where there is one, else an id of the hub.
 
-    messages: tuple[tuple[str, str], ...]
-
-
-Row = Text | Completion | Conversation
-
-
-class DatasetError(ValueError):
-    """What is wrong with a data file, in one line, with its remedy.
-
-    `line` counts from 1; it is None where the whole file is meant.
+    Relative paths begin at `base` (default: the current folder). Whether the hub has it isn't asked. Raises
+    DatasetError where nothing can be meant.
     """
-
-    def __init__(self, path: Path, line: int | None, message: str) -> None:
-        super().__init__(f"{path}{'' if line is None else f', line {line}'}: {message}")
-        self.path = path
-        self.line = line
-
-
-def check(path: str | Path, limit_bytes: int = CHECK_LIMIT_BYTES) -> int:
-    """Check a file's rows within about its first `limit_bytes`; returns how many that were.
-
-    Raises DatasetError at the first thing wrong.
-    """
-    return sum(1 for _ in read_rows(path, limit_bytes))
-
-
-def read_rows(path: str | Path, limit_bytes: int | None = None) -> Iterator[Row]:
-    """The rows of a file one after the other, at most about `limit_bytes` of it, never all in memory.
-
-    Raises DatasetError where the file can't be read, holds no row, or a row is none.
-    """
-    path = Path(path)
-    rows = 0
-    for number, line in _lines(path, limit_bytes):
-        rows += 1
-        try:
-            yield _row(line)
-        except _Bad as bad:
-            raise DatasetError(path, number, str(bad)) from None
-    if rows == 0:
-        raise DatasetError(path, None, f"is empty; write one row a line, each {_FORMS}")
-
-
-def _lines(path: Path, limit_bytes: int | None) -> Iterator[tuple[int, bytes]]:
-    """Number and content of the lines that are not blank."""
+    path = Path(name)
     try:
-        path = path.expanduser()
-        # Before opening: a named pipe would block, and a folder only says "Is a directory".
+        path = (base or Path.cwd()) / path.expanduser()
         mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise DatasetError(path, None, "is a folder; name the JSON Lines file in it")
-        if not stat.S_ISREG(mode):
-            raise DatasetError(path, None, "is not a regular file; copy the rows into one")
-        with path.open("rb") as file:
-            number = read = 0
-            while limit_bytes is None or read < limit_bytes:
-                line = file.readline(LINE_LIMIT_BYTES + 1)
-                if not line:
-                    return
-                number += 1
-                read += len(line)
-                if len(line) > LINE_LIMIT_BYTES:
-                    limit = f"is longer than {LINE_LIMIT_BYTES >> 20} MiB"
-                    raise DatasetError(path, number, f"{limit}; write one row a line")
-                if number == 1:
-                    line = line.removeprefix(_BOM)
-                if not line.isspace() and line:
-                    yield number, line
     except FileNotFoundError:
-        raise DatasetError(path, None, "does not exist; give a JSON Lines file on the server") from None
+        if not looks_local(name) and is_hub_id(name):
+            return Source(name, "hub")
+        hub = "" if looks_local(name) else ", or the id of a dataset on the hub"
+        raise DatasetError(path, None, f"does not exist; give a file or folder that is on the server{hub}") from None
     except PermissionError:
-        raise DatasetError(path, None, "must not be read; change its permissions or copy it") from None
-    except (OSError, RuntimeError) as error:
+        raise DatasetError(path, None, "must not be looked at; change its permissions or copy it") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        # A name that is too long, a loop of links, a `~user` that nobody knows.
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(path, None, f"can't be read: {reason}") from None
+    if stat.S_ISDIR(mode):
+        return Source(str(path), "folder")
+    # Before anybody opens it: a named pipe would block.
+    if not stat.S_ISREG(mode):
+        raise DatasetError(path, None, "is not a regular file; copy the rows into one")
+    suffix = path.suffix.lower()
+    if suffix in _UNREADABLE:
+        raise DatasetError(path, None, f"{_UNREADABLE[suffix]}, or give a file named {_KNOWN}")
+    return Source(str(path), _FORMATS.get(suffix, "jsonl"))
 
 
-class _Bad(Exception):
-    """What is wrong with one row."""
+def looks_local(name: str) -> bool:
+    """Whether `name` means a file even if there is none."""
+    begins = name.startswith(("/", "~", "./", "../", "\\")) or name in (".", "..")
+    return begins or Path(name).suffix.lower() in (*_FORMATS, *_UNREADABLE)
 
 
-def _row(line: bytes) -> Row:
-    row = _object(line)
-    forms = [form for form in ("text", "prompt", "completion", "messages") if form in row]
-    if forms == ["text"]:
-        return Text(_string(row, "text"))
-    if forms == ["prompt", "completion"]:
-        return Completion(_string(row, "prompt", empty=True), _string(row, "completion"))
-    if forms == ["messages"]:
-        return Conversation(_messages(row["messages"]))
-    if forms in (["prompt"], ["completion"]):
-        other = "completion" if forms == ["prompt"] else "prompt"
-        raise _Bad(f'has "{forms[0]}" but no "{other}"; give both')
-    if forms:
-        names = " and ".join(f'"{form}"' for form in forms)
-        raise _Bad(f"has {names}, so it isn't clear what to learn; keep one of {_FORMS}")
-    keys = ", ".join(f'"{_quote(key)}"' for key in list(row)[:5])
-    raise _Bad(f"has {f'only {keys}' if keys else 'no keys'}; a row must be {_FORMS}")
+def check(path: str | Path, limit_bytes: int = CHECK_LIMIT_BYTES, **options: Any) -> int:
+    """Check the rows within about the first `limit_bytes`; returns how many that were.
+
+    `options` are those of `read_rows`. None are counted of what can be read in the training only. Raises DatasetError
+    at the first thing wrong.
+    """
+    source = locate(str(path))
+    if source.format == "hub":
+        return 0
+    if source.format == "parquet":
+        _check_parquet(Path(source.name))
+        return 0
+    return sum(1 for _ in read_rows(source.name, limit_bytes, **options))
 
 
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        text = line.decode("utf-8").rstrip()
-    except UnicodeDecodeError as error:
-        raise _Bad(f"is not UTF-8 (byte {error.start + 1} of the line); save the file as UTF-8") from None
-    try:
-        row = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        if text.strip() in ("[", "{"):
-            _bad_layout("begins JSON that goes over several lines")
-        where = ""
-        if isinstance(error, json.JSONDecodeError):
-            where = f" ({error.msg.removesuffix(' at')} at character {error.pos + 1})"
-        raise _Bad(f"is not JSON{where}: {_quote(text)}; in JSON Lines each line is {_FORMS}") from None
-    if isinstance(row, list):
-        _bad_layout("holds a JSON list")
-    if not isinstance(row, dict):
-        raise _Bad(f"is not an object but {_quote(text)}; a row must be {_FORMS}")
-    return row
+def read_rows(
+    path: str | Path,
+    limit_bytes: int | None = None,
+    *,
+    task: str = CAUSAL,
+    column_mapping: Mapping[str, str] | None = None,
+) -> Iterator[Row]:
+    """The rows of a file or folder one after the other, at most about `limit_bytes` of it, never all in memory.
+
+    Raises DatasetError where it can't be read, holds no row, or a row is not as `task` wants it.
+    """
+    source = locate(str(path))
+    path = Path(source.name)
+    if source.format in ("text", "folder"):
+        if task != CAUSAL:
+            raise DatasetError(path, None, f"is plain text, but task {task} needs rows like {forms(task)}")
+        yield from _documents(path, limit_bytes)
+        return
+    wanted = forms(task)
+    readers: dict[str, Callable[[], Iterator[Found]]] = {
+        "jsonl": lambda: read_jsonl(path, limit_bytes, wanted),
+        "json": lambda: read_json(path, limit_bytes, wanted),
+        "csv": lambda: read_csv(path, limit_bytes, ","),
+        "tsv": lambda: read_csv(path, limit_bytes, "\t"),
+    }
+    if source.format not in readers:
+        raise DatasetError(path, None, "can be read in the training only")
+    yield from rows_of(readers[source.format](), str(path), task, column_mapping)
 
 
-def _bad_layout(what: str) -> NoReturn:
-    raise _Bad(f"{what}; write JSON Lines, one object a line without a list around them")
-
-
-def _string(row: dict[str, Any], key: str, *, empty: bool = False) -> str:
-    return _checked(row[key], f'"{key}"', empty=empty)
-
-
-def _checked(value: object, name: str, *, empty: bool = False) -> str:
-    if not isinstance(value, str):
-        kind = "null" if value is None else type(value).__name__
-        raise _Bad(f"{name} must be a string, not {kind}; write it in quotes")
-    if not empty and not value.strip():
-        raise _Bad(f"{name} is empty; fill it or remove the row")
-    if not value.isascii():
+def rows_of(found: Iterator[Found], name: str, task: str, column_mapping: Mapping[str, str] | None) -> Iterator[Row]:
+    """Rows of columns by name; raises DatasetError, which calls where they come from `name`."""
+    make = reader(task, column_mapping)
+    empty = True
+    for line, row, columns in found:
+        empty = False
         try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            raise _Bad(f"{name} holds half of a surrogate pair; write the whole character") from None
-    return value
+            yield make(columns)
+        except BadRow as bad:
+            raise DatasetError(name, line, str(bad), row) from None
+    if empty:
+        raise DatasetError(name, None, f"is empty; write one row a line, each {forms(task)}")
 
 
-def _messages(value: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, list):
-        raise _Bad('"messages" must be a list of {"role": "…", "content": "…"}')
-    if not value:
-        raise _Bad('"messages" is empty; fill it or remove the row')
-    messages = []
-    for index, message in enumerate(value):
-        where = f"messages[{index}]"
-        if not isinstance(message, dict):
-            raise _Bad(f'{where} must be {{"role": "…", "content": "…"}}')
-        for key in ("role", "content"):
-            if key not in message:
-                raise _Bad(f'{where} has no "{key}"; each message needs "role" and "content"')
-        role = _checked(message["role"], f'{where} "role"')
-        messages.append((role, _checked(message["content"], f'{where} "content"', empty=True)))
-    return tuple(messages)
+def _documents(path: Path, limit_bytes: int | None) -> Iterator[Text]:
+    if path.is_dir():
+        yield from (text for _, text in read_folder(path, limit_bytes))
+        return
+    read = 0
+    for text in read_text(path):
+        read += len(text.text)
+        yield text
+        if limit_bytes is not None and read >= limit_bytes:
+            return
+    if read == 0:
+        raise DatasetError(path, None, "is empty; write the text to learn into it")
 
 
-def _quote(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _QUOTE_LIMIT else line[: _QUOTE_LIMIT - 1] + "…"
+def _check_parquet(path: Path) -> None:
+    with opened(path) as file:
+        begins = file.read(len(_MAGIC))
+        size = file.seek(0, 2)
+        file.seek(max(0, size - len(_MAGIC)))
+        if begins != _MAGIC or file.read() != _MAGIC or size < 12:
+            raise DatasetError(path, None, "is no whole Parquet file; write or copy it again")

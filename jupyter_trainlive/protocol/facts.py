@@ -63,6 +63,8 @@ class ServerFacts:
     #: The pause that is wanted: ``hold`` or ``release``.
     pause: str | None = None
     cancel_requested_at: float | None = None
+    #: When somebody asked a kept kernel to end before its time.
+    end_kernel_requested_at: float | None = None
     escalation: str | None = None
     ended_at: float | None = None
     start_error: str | None = None
@@ -82,6 +84,8 @@ class ProcessFacts:
     shim_pid: int | None = None
     shim_start_time: float | None = None
     boot_id: str | None = None
+    #: The machine or container whose pids these are, where the process itself has said so.
+    host: str | None = None
     exited_at: float | None = None
     exit_code: int | None = None
     exit_signal: int | None = None
@@ -124,6 +128,8 @@ class TrainingFacts:
     error: str | None = None
     hint: str | None = None
     traceback: str | None = None
+    #: Until when the kernel is kept for inspection, in Unix seconds, where the work has ended and it is.
+    kept_until: float | None = None
 
 
 def _with(facts: AnyFacts, **changes: Any) -> AnyFacts:
@@ -164,6 +170,8 @@ def fold_server(facts: ServerFacts, record: Record) -> ServerFacts:
         return _with(facts, pause=None, auto_resumes=facts.auto_resumes + (record.get("by") == "auto_resume"))
     if kind == "cancel_requested":
         return _with(facts, cancel_requested_at=t if facts.cancel_requested_at is None else facts.cancel_requested_at)
+    if kind == "end_kernel_requested":
+        return _with(facts, end_kernel_requested_at=t)
     if kind == "escalated":
         return _with(facts, escalation=_text(record.get("to")))
     if kind == "alert":
@@ -196,6 +204,7 @@ def fold_process(facts: ProcessFacts, record: Record) -> ProcessFacts:
             shim_pid=whole(record.get("shim_pid")),
             shim_start_time=finite(record.get("shim_start_time")),
             boot_id=_text(record.get("boot_id")),
+            host=_text(record.get("host")),
         )
     if kind == "exited":
         return _with(
@@ -223,7 +232,7 @@ def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
             total_steps=whole(record.get("total_steps")),
             total_epochs=finite(record.get("total_epochs")),
             step=whole(record.get("step")) or 0,
-            segments=facts.segments + 1,
+            segments=facts.segments + (record.get("trainer") is not False),
             anchor=None,
             stepped_at=None,
         )
@@ -261,6 +270,8 @@ def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
             hint=_text(record.get("hint")),
             traceback=_text(record.get("traceback")),
         )
+    if kind == "kept":
+        return _with(facts, kept_until=finite(record.get("until")))
     return facts
 
 
@@ -305,7 +316,7 @@ def _metrics(facts: TrainingFacts, records: Iterable[Record]) -> TrainingFacts:
                 if (value := number(values[name])) is not None:
                     latest[name] = value
         at = whole(record.get("step"))
-        if at is not None and at != step:
+        if at is not None and at != step and "aside" not in record:
             step, stepped_at = at, float(record["t"])
             if anchor is None:
                 anchor = (stepped_at, at)

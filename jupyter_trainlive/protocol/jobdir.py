@@ -86,13 +86,23 @@ class JobDir:
     def artifacts(self) -> Path:
         return self.path / "artifacts"
 
+    @property
+    def inputs(self) -> Path:
+        """What the job was given besides its spec: its source as it was when submitted, variables of a notebook."""
+        return self.path / "inputs"
+
+    @property
+    def environment_file(self) -> Path:
+        """In what environment its latest attempt runs; see `training.environment`."""
+        return self.path / "environment.json"
+
     def create(self) -> None:
         """Make the directory and its folders, readable by their owner alone.
 
         Raises FileExistsError where the job exists, OSError where it can't be made.
         """
         self.path.mkdir(mode=0o700, parents=False)
-        for folder in (self.server_journal.parent, self.kernel, self.checkpoints, self.artifacts):
+        for folder in (self.server_journal.parent, self.kernel, self.inputs, self.checkpoints, self.artifacts):
             folder.mkdir(mode=0o700)
 
     def read_spec(self) -> dict[str, Any]:

@@ -90,7 +90,11 @@ class JournalWriter:
             self._torn = _is_torn(self._file)
 
     def close(self) -> None:
-        os.close(self._file)
+        """Let go of the file; `append` raises OSError then, and never writes to what has got its number since."""
+        with self._lock:
+            file, self._file = self._file, -1
+            if file >= 0:
+                os.close(file)
 
 
 def append_shared(path: Path, kind: str, clock: Callable[[], float] = time.time, **values: Any) -> int:

@@ -125,6 +125,7 @@ def job_view(job: Job, place: Place | None = None) -> dict[str, Any]:
         "submitted_at": iso(job.server.submitted_at),
         "started_at": iso(job.training.first_started_at),
         "ended_at": iso(job.ended_at),
+        "kept": None if job.kept_until is None else {"until": iso(job.kept_until), "memory_gb": None},
         "error": job.error,
         "hint": job.hint,
         "traceback": training.traceback,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from .states import Job, Status
+from .values import clock
 
 
 class Action(str, Enum):
@@ -17,6 +18,8 @@ class Action(str, Enum):
     RESUME = "resume"
     CANCEL = "cancel"
     DELETE = "delete"
+    #: End the kernel that is kept after the end of the work.
+    END_KERNEL = "end_kernel"
 
 
 #: Every legal move: the states in which an action may be asked for.
@@ -33,10 +36,23 @@ MOVES: dict[Action, frozenset[Status]] = {
         (Status.QUEUED, Status.STARTING, Status.RUNNING, Status.PAUSING, Status.PAUSED, Status.CANCELLING)
     ),
     Action.DELETE: frozenset((Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)),
+    # Asking again is no error, and changes nothing.
+    Action.END_KERNEL: frozenset((Status.COMPLETED, Status.FAILED)),
 }
 
 _NO_CHECKPOINT = (
     "The job can't free its GPU: a job of kind {kind} has no checkpoint to go on from; hold it instead, or cancel it."
+)
+_KEPT = (
+    "The job has ended ({status}), and its kernel is kept until {until} and holds its memory: end the kernel first, "
+    "then {action} the job."
+)
+_TRACKED = (
+    "The job can't free its GPU: it is the training of a process of its own, which nobody starts again; hold it "
+    "instead, or cancel it."
+)
+_TRACKED_HAS_ENDED = (
+    "The job has ended ({status}) and can't go on from here: it was a process of its own; run its code again instead."
 )
 _NO_WAY_BACK = (
     "The job has ended ({status}) and can't go on: a job of kind {kind} has no checkpoint; submit it again instead."
@@ -51,29 +67,39 @@ def refusal(job: Job, action: Action) -> str | None:
         return _sentence(status, action)
     if action is Action.RELEASE:
         if job.begun and not job.restartable:
-            return _NO_CHECKPOINT.format(kind=kind)
+            return _TRACKED if job.tracked else _NO_CHECKPOINT.format(kind=kind)
         if job.now.server.pause == "release" or job.released:
             return f"The job is {status.value} already, and its GPU is free or about to be."
         if not job.begun:
             return "The job is paused in the queue; it holds no GPU."
+    if action is Action.END_KERNEL and job.kept_until is None:
+        return _sentence(status, action)
     if action is Action.RESUME and status.ended and not job.restartable:
-        return _NO_WAY_BACK.format(status=status.value, kind=kind)
+        return (_TRACKED_HAS_ENDED if job.tracked else _NO_WAY_BACK).format(status=status.value, kind=kind)
+    if action in (Action.RESUME, Action.DELETE) and job.kept_until is not None:
+        return _KEPT.format(status=status.value, until=clock(job.kept_until), action=action.value)
     return None
 
 
 def allowed(job: Job) -> list[str]:
     """The actions that would change something about the job, for whoever shows buttons."""
     heard = {Action.CANCEL} if job.status is Status.CANCELLING else set[Action]()
+    if job.now.server.end_kernel_requested_at is not None:
+        heard.add(Action.END_KERNEL)
     return [action.value for action in Action if action not in heard and refusal(job, action) is None]
 
 
 def _sentence(status: Status, action: Action) -> str:
+    if status.ended and action is Action.END_KERNEL:
+        return f"The job has ended ({status.value}), and no kernel of it is kept."
     if status.ended:
         return f"The job has ended ({status.value}); there is nothing to {action.value}."
     if action is Action.RELEASE and status is Status.QUEUED:
         return "The job waits in the queue and holds no GPU; pause it without release to keep it there."
     if action is Action.DELETE:
         return f"The job is {status.value}; cancel it before it is deleted."
+    if action is Action.END_KERNEL:
+        return f"The job is {status.value}; a kernel is kept only after the end of its work. Cancel it instead."
     if action is Action.RESUME:
         return f"The job is {status.value}; only a paused job can be resumed, or one that ended before its time."
     if action is Action.PAUSE and status in (Status.PAUSED, Status.PAUSING):

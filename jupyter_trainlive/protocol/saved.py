@@ -10,7 +10,7 @@ from .states import Job
 from .values import number
 
 #: Counts up whenever facts, or how records are folded into them, change: what was saved before is folded anew.
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 
 AnyFacts = TypeVar("AnyFacts", ServerFacts, ProcessFacts, TrainingFacts)
 

@@ -53,6 +53,9 @@ _FORCE = {
 
 _ENDS = frozenset((Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.INTERRUPTED))
 
+#: The ends of work after which a kernel may be kept; then they are known before the process is gone.
+_KEPT_ENDS = {"completed": Status.COMPLETED, "failed": Status.FAILED}
+
 
 class Journal(str, Enum):
     """The three journals of a job, by who writes them."""
@@ -101,6 +104,9 @@ class Job:
         job = self.now
         server, process, training = job.server, job.process, job.training
         cancelled = server.cancel_requested_at is not None
+        if job._ended_and_kept is not None:
+            # How its kernel goes later, and when, is no matter of the work any more.
+            return job._ended_and_kept
         if process.exited_at is not None:
             return job._status_after_exit(cancelled)
         if server.start_failed:
@@ -138,9 +144,32 @@ class Job:
         return not self.status.ended and self.begun and not self.released
 
     @property
+    def _ended_and_kept(self) -> Status | None:
+        """How the work of this attempt ended, where its kernel was kept after that; it may be gone by now."""
+        training = self.training
+        return None if training.kept_until is None else _KEPT_ENDS.get(training.end or "")
+
+    @property
+    def kept_until(self) -> float | None:
+        """Unix seconds until which the kernel of the ended job is kept at most; None where none is there (any more)."""
+        job = self.now
+        gone = job._ended_and_kept is None or job.process.exited_at is not None or job.server.lost
+        return None if gone else job.training.kept_until
+
+    @property
+    def occupied(self) -> bool:
+        """Whether processes of the job hold memory and its GPUs: it runs, or its kernel is kept."""
+        return self.running or self.kept_until is not None
+
+    @property
     def restartable(self) -> bool:
         """Whether its work can go on in another process from a checkpoint: the recipe's can."""
         return self.spec.get("kind") == "finetune"
+
+    @property
+    def tracked(self) -> bool:
+        """Whether it is a process of the user's own that records itself: nobody started it, or may end it."""
+        return self.spec.get("kind") == "track"
 
     @property
     def ended_at(self) -> float | None:
@@ -148,6 +177,8 @@ class Job:
         if not self.status.ended:
             return None
         job = self.now
+        if job._ended_and_kept is not None:
+            return job.training.ended_at
         server, exited = job.server, job.process.exited_at
         # What waited, or had left, was over when it was told so.
         waited = server.ended_at is None and (exited is None or job.training.end == "released")
@@ -227,6 +258,8 @@ class Job:
             completed=training.end == "completed",
             output=process.output,
         )
+        if job._ended_and_kept is not None:
+            return training.error or "The training failed, without a word why.", training.hint
         if training.error:
             return training.error, training.hint or (exit_hint if process.oom_killed else None)
         if server.start_error:

@@ -104,3 +104,9 @@ def iso(seconds: float | None) -> str | None:
     except (OverflowError, OSError, ValueError):
         return None
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def clock(seconds: float) -> str:
+    """Unix seconds for a sentence, in UTC: ``2026-11-26 14:05 UTC``."""
+    text = iso(seconds)
+    return "an unknown time" if text is None else f"{text[:10]} {text[11:16]} UTC"

@@ -12,10 +12,11 @@ from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 from traitlets.traitlets import Bool, Float, Int, Unicode
 
+from ..jobs.fields import Defaults
 from ..jobs.manager import JobManager
-from ..jobs.submission import Defaults
 from ..kernels.launcher import Launcher
 from ..system import Sampler
+from .consoles import Consoles
 from .handlers import ROUTES
 from .limits import Limits
 from .local_access import LocalAccess
@@ -33,6 +34,7 @@ class Services:
     sampler: Sampler
     access: LocalAccess
     limits: Limits
+    consoles: Consoles
 
 
 class TrainLive(ExtensionApp):
@@ -86,6 +88,7 @@ class TrainLive(ExtensionApp):
         sampler = Sampler.of_this_machine(interval_seconds=self.gauge_interval)
         manager = JobManager(Path(self.jobs_dir).expanduser().absolute(), defaults, parent=self, launcher=launcher)
         manager.on_activity(self._hold_sampler)
+        manager.gauges = lambda: sampler.latest
         limits = Limits(
             self.max_watchers,
             self.max_watchers_per_job,
@@ -94,7 +97,8 @@ class TrainLive(ExtensionApp):
             self.stall_seconds,
         )
         streams = Streams(sampler, interval_seconds=self.progress_interval, limits=limits)
-        self.services = Services(manager, streams, sampler, LocalAccess(Path(server.runtime_dir)), limits)
+        access, consoles = LocalAccess(Path(server.runtime_dir)), Consoles(server.kernel_manager)
+        self.services = Services(manager, streams, sampler, access, limits, consoles)
         self.settings["trainlive"] = self.services
 
     def initialize_handlers(self) -> None:
@@ -114,6 +118,7 @@ class TrainLive(ExtensionApp):
         if hasattr(self, "_keeping_awake"):
             self._keeping_awake.cancel()
             self.services.access.withdraw()
+            self.services.consoles.close()
             self.services.streams.close()
             await self.services.manager.stop()
             await self.services.sampler.close()

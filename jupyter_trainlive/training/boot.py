@@ -20,7 +20,7 @@ from typing import Any
 
 from ..protocol.control import Desired
 from ..protocol.jobdir import JobDir
-from . import cell
+from . import cell, environment, hooks, interrupts, kept, notebook, script, variables
 from .control import NO_RELEASE
 from .errors import End, end_of
 from .owner import claim, job_dir_of_this_process
@@ -70,17 +70,33 @@ def run() -> None:
 def _work(job_dir: JobDir, recorder: Recorder) -> asyncio.Task[BaseException | None] | None:
     """Do the work and raise what it raises; returns a task where the rest awaits on the kernel's loop."""
     spec = job_dir.read_spec()
+    environment.begin(job_dir, spec)
+    hooks.install(loss_from_backward=spec.get("loss_from_backward") is True)
     kind = spec.get("kind")
     if kind == "finetune":
         # Here, because other jobs need neither torch nor transformers.
         from .recipes import finetune
 
-        finetune.run(spec.get("parameters"), job_dir, recorder)
+        finetune.run(spec.get("parameters"), job_dir, recorder, kept.namespace)
+        return None
+    if kind in ("code", "script", "notebook") and recorder.gate.ask(None, no_release=NO_RELEASE) is Desired.CANCELLED:
+        # One that was paused while it started does not begin.
         return None
     if kind == "code":
-        code = _text(spec, "code")
-        # One that was paused while it started does not begin.
-        return None if recorder.gate.ask(None, no_release=NO_RELEASE) is Desired.CANCELLED else cell.run(code)
+        if spec.get("variables"):
+            variables.load(job_dir)
+        return cell.run(_text(spec, "code"))
+    if kind == "script":
+        processes = spec.get("processes", 1)
+        if type(processes) is int and processes > 1:
+            from . import elastic
+
+            elastic.run(spec, job_dir, recorder, processes)
+        else:
+            script.run(spec, job_dir)
+        return None
+    if kind == "notebook":
+        return notebook.run(spec, job_dir, recorder)
     raise ValueError(f"this version of jupyter_trainlive can't run jobs of kind {kind!r}")
 
 
@@ -97,9 +113,14 @@ def _finish(recorder: Recorder, error: BaseException | None) -> None:
         # The work is over: an interrupt that comes now must not cost its end.
         with contextlib.suppress(ValueError, OSError):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+    hooks.finish()
     interrupted = isinstance(error, (KeyboardInterrupt, asyncio.CancelledError))
+    # Lightning turns an interrupt into an exit with 1.
+    interrupted = interrupted or (isinstance(error, SystemExit) and error.code not in (None, 0))
     # An interrupt is how the server insists; other work was cut short only if it was told to stop.
     cancelled = recorder.gate.heeded or (interrupted and recorder.gate.cancel_requested())
+    if not cancelled and interrupts.cut_short(recorder, error):
+        error, cancelled = None, True
     if error is None and not cancelled:
         # The same for work that returned after it was told to stop for its loss.
         error = recorder.stop
@@ -107,6 +128,10 @@ def _finish(recorder: Recorder, error: BaseException | None) -> None:
     end = end_of(error, cancelled=cancelled, hidden=hidden, folders=_written_to(recorder.job_dir))
     _tell(end)
     recorder.end(end.status, end.error, end.hint, end.traceback)
+    environment.training_begins(recorder.job_dir)
+    environment.wait()
+    if kept.keep(recorder, end.status, error, hidden, _insist):
+        return
     if cell.leave():
         threading.Thread(target=_insist, name="jupyter_trainlive-exit", daemon=True).start()
 
@@ -154,6 +179,7 @@ def write_to_log(job_dir: JobDir) -> None:
         for name, descriptor in (("stdout", 1), ("stderr", 2)):
             old = getattr(sys, name)
             if old is not None:
+                kept.streams.setdefault(name, old)
                 with contextlib.suppress(OSError, ValueError):
                     old.flush()
                 _keep_from_touching_descriptors(old)

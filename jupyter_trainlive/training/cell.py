@@ -1,4 +1,4 @@
-"""The user's code as a cell of this kernel, and how to leave the kernel after it."""
+"""The user's code as a cell of this kernel, and how to leave the kernel after it or hand it over."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import asyncio
 import signal
 import sys
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from .errors import shown_frames
 
 
 def run(code: str) -> asyncio.Task[BaseException | None] | None:
@@ -26,9 +29,9 @@ def run(code: str) -> asyncio.Task[BaseException | None] | None:
     warnings.filterwarnings("ignore", message="To exit: use 'exit'")
     loop = _running_loop()
     # What can't be transformed is a syntax error, which the synchronous path reports.
-    if loop is not None and _awaits(shell, code):
-        return loop.create_task(_run_awaiting(shell, code))
-    error = _error_of(shell.run_cell(code, store_history=True))
+    if loop is not None and awaits(shell, code):
+        return loop.create_task(run_awaiting(shell, code))
+    error = error_of(shell.run_cell(code, store_history=True))
     if error is not None:
         raise error
     return None
@@ -52,6 +55,59 @@ def leave() -> bool:
     # `start`, and the interpreter ends as any other, exit handlers included.
     _shell().ask_exit()
     return True
+
+
+def leaving() -> bool:
+    """Whether this kernel was told to exit, as by `exit` in the work itself."""
+    return bool(getattr(_shell(), "exit_now", False))
+
+
+def leave_soon(begun: Callable[[], object]) -> None:
+    """The same from another thread, as soon as the kernel does nothing else; `begun` is called then."""
+    shell = _shell()
+
+    def go() -> None:
+        begun()
+        # An `exit` that was told to leave the kernel alone would count for this one too.
+        shell.keepkernel_on_exit = None
+        leave()
+
+    shell.kernel.io_loop.add_callback(go)
+
+
+def hand_over(
+    streams: Mapping[str, Any], names: Mapping[str, Any], error: BaseException | None, hidden: tuple[str, ...]
+) -> None:
+    """Make this kernel one for a person: cells show what they print, `names` are there, and so is what failed.
+
+    `streams` are the kernel's own, by name. ``%debug`` and `sys.last_value` lead to the frame that raised `error`.
+    """
+    shell = _shell()
+    for publisher in (shell.display_pub, shell.displayhook):
+        unregister = getattr(publisher, "unregister_hook", None)
+        if unregister is not None:
+            unregister(_print_display)
+    for name, stream in streams.items():
+        # Only a stream that knows whose cell it belongs to can be read by a client.
+        if hasattr(stream, "set_parent"):
+            setattr(sys, name, stream)
+    shell.push(dict(names))
+    if error is not None:
+        frames = shown_frames(error, hidden)
+        sys.last_type, sys.last_value, sys.last_traceback = type(error), error, frames
+        sys.last_exc = error  # type: ignore[attr-defined, unused-ignore]
+        # Else it would lead to what failed in a cell before.
+        shell.InteractiveTB.tb = frames
+    for name in ("exit", "quit"):
+        _leave_console_only(shell, name)
+
+
+def _leave_console_only(shell: Any, name: str) -> None:
+    """Have `exit` in a console end the console, and not the kernel, which stays for its time."""
+    leaves = shell.user_ns.get(name)
+    if isinstance(leaves, type(shell.exiter)):
+        stays = type("Leave", (type(leaves),), {"__call__": lambda self, keep_kernel=True: leaves(keep_kernel=True)})
+        shell.user_ns[name] = stays(shell)
 
 
 def in_kernel() -> bool:
@@ -78,14 +134,16 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _awaits(shell: Any, code: str) -> bool:
+def awaits(shell: Any, code: str) -> bool:
+    """Whether a cell awaits, so that it must be run by `run_awaiting`."""
     try:
         return bool(shell.should_run_async(code, transformed_cell=shell.transform_cell(code)))
     except Exception:  # noqa: BLE001 - any transformer's
         return False
 
 
-async def _run_awaiting(shell: Any, code: str) -> BaseException | None:
+async def run_awaiting(shell: Any, code: str) -> BaseException | None:
+    """Run a cell on the kernel's loop, cancelled by an interrupt; the exception it ended with."""
     work = asyncio.ensure_future(
         shell.run_cell_async(code, store_history=True, transformed_cell=shell.transform_cell(code))
     )
@@ -99,10 +157,11 @@ async def _run_awaiting(shell: Any, code: str) -> BaseException | None:
         # The synchronous path does this by itself.
         shell.events.trigger("post_execute")
         shell.events.trigger("post_run_cell", result)
-    return _error_of(result)
+    return error_of(result)
 
 
-def _error_of(result: Any) -> BaseException | None:
+def error_of(result: Any) -> BaseException | None:
+    """The exception with which IPython's run of a cell ended."""
     error = result.error_before_exec or result.error_in_exec
     return error if isinstance(error, BaseException) else None
 

@@ -42,11 +42,21 @@ class Answers(Protocol):
         """What was asked for can't be done, and the training goes on."""
 
 
+class Reader(Protocol):
+    """Where the gate learns what is wanted."""
+
+    def wish(self) -> Wish:
+        """What is wanted now."""
+
+    def unchanged(self) -> bool:
+        """Whether that can be nothing else than it was when it was last asked for."""
+
+
 class Gate:
     """Asked between two steps by the thread that trains. Costs one `stat` while nothing changes."""
 
-    def __init__(self, job_dir: JobDir, answers: Answers) -> None:
-        self._reader = ControlReader(job_dir.control_file)
+    def __init__(self, job_dir: JobDir, answers: Answers, reader: Reader | None = None) -> None:
+        self._reader = reader or ControlReader(job_dir.control_file)
         self._answers = answers
         self._heeded = False
         self._idle = False
@@ -68,6 +78,10 @@ class Gate:
         self._leaving = wish.request if wish.desired is Desired.RELEASED else None
         return wish.desired
 
+    def passed(self) -> bool:
+        """Somebody goes by who can't wait here; whether so many have that nobody will ever ask in their stead."""
+        return False
+
     @property
     def open(self) -> bool:
         """Whether there is nothing to heed, as nearly always: the training may simply go on."""
@@ -75,6 +89,11 @@ class Gate:
             return True
         self._idle = self._held is None and self._reader.wish().desired is Desired.RUNNING
         return self._idle
+
+    @property
+    def paused(self) -> bool:
+        """Whether who asks now will wait."""
+        return self._reader.wish().desired is Desired.PAUSED
 
     def hold(self, step: int | None, *, no_release: str) -> None:
         """Return only when the job isn't held (any more): for who can be held, but not told to stop or leave."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +21,15 @@ TRACEBACK_LIMIT_BYTES = 64 * 1024
 
 
 class RecipeError(Exception):
-    """A reason in one line why a recipe can't go on, and in `hint` what to do about it."""
+    """A reason in one line why a recipe can't go on, and in `hint` what to do about it.
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    `field` is the parameter that is the reason, where it is one.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, field: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,14 @@ class End:
     traceback: str | None = None
 
 
+class EndedElsewhere(Exception):
+    """The work was done in other processes, and this is how it ended there."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__(end.error or end.status)
+        self.end = end
+
+
 def end_of(
     error: BaseException | None, *, cancelled: bool, hidden: tuple[str, ...] = (), folders: Sequence[Path] = ()
 ) -> End:
@@ -47,26 +60,42 @@ def end_of(
     """
     if error is None:
         return End("cancelled" if cancelled else "completed")
+    if isinstance(error, EndedElsewhere):
+        return error.end
     if isinstance(error, Released):
         return End("released")
     if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError, Cancelled)):
         return End("cancelled") if cancelled else End("failed", "Interrupted")
     if isinstance(error, SystemExit):
-        return _end_of_exit(error)
+        # Lightning exits with 1 when it is interrupted.
+        return End("cancelled") if cancelled else _end_of_exit(error)
     if isinstance(error, (RecipeError, DatasetError, ParameterError, NonFiniteLoss)):
         # Meant to be read as it is; a traceback of ours would only stand in the way.
-        return End("failed", _one_line(str(error)), getattr(error, "hint", None))
+        return End("failed", _one_line(_placed(error, str(error))), getattr(error, "hint", None))
     text = f"{type(error).__name__}: {_first_line(error)}".removesuffix(": ")
     explanation = explain(error, folders)
     hint = explanation.hint if explanation else None
     reason = (explanation.reason if explanation else None) or text
-    return End("failed", _one_line(reason), hint, format_traceback(error, hidden))
+    return End("failed", _one_line(_placed(error, reason)), hint, format_traceback(error, hidden))
 
 
 def _end_of_exit(error: SystemExit) -> End:
     if error.code is None or error.code == 0:
         return End("completed")
-    return End("failed", _one_line(f"SystemExit: {error.code}"))
+    return End("failed", _one_line(_placed(error, f"SystemExit: {error.code}")))
+
+
+def place(error: BaseException, where: str) -> BaseException:
+    """The same error, whose end will tell where it happened, as ``Cell [5]``."""
+    # Some classes of exceptions take no attributes; then it is told without.
+    with contextlib.suppress(Exception):
+        error._trainlive_place = where  # type: ignore[attr-defined]
+    return error
+
+
+def _placed(error: BaseException, text: str) -> str:
+    where = getattr(error, "_trainlive_place", None)
+    return f"{where}: {text}" if isinstance(where, str) else text
 
 
 def _first_line(error: BaseException) -> str:
@@ -86,7 +115,7 @@ def _one_line(text: str) -> str:
 def format_traceback(error: BaseException, hidden: tuple[str, ...] = ()) -> str:
     """The traceback as plain text, its beginning and end kept where it is very long."""
     try:
-        text = "".join(traceback.format_exception(type(error), error, _shown_frames(error, hidden)))
+        text = "".join(traceback.format_exception(type(error), error, shown_frames(error, hidden)))
     except Exception as failure:  # noqa: BLE001 - somebody's __str__ or __repr__
         text = f"{type(error).__name__} (whose traceback can't be shown: {type(failure).__name__})\n"
     data = text.encode("utf-8", "backslashreplace")
@@ -96,7 +125,7 @@ def format_traceback(error: BaseException, hidden: tuple[str, ...] = ()) -> str:
     return f"{data[:half].decode(errors='ignore')}\n…\n{data[-half:].decode(errors='ignore')}"
 
 
-def _shown_frames(error: BaseException, hidden: tuple[str, ...]) -> TracebackType | None:
+def shown_frames(error: BaseException, hidden: tuple[str, ...]) -> TracebackType | None:
     """The traceback from its first frame that is not hidden; all of it where every frame is."""
     at = error.__traceback__
     while at is not None and at.tb_frame.f_code.co_filename.startswith(hidden):

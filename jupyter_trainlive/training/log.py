@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 
 from .control import NO_RELEASE
-from .owner import job_dir_of_this_process
+from .owner import TRACKED_VARIABLE, job_dir_of_this_process
 from .recorder import Recorder, current, warn
 from .watch import NonFiniteLoss
 
@@ -31,8 +31,8 @@ def log(
     trainer's step while a trainer counts, and else to the step after the last one, beginning with 1.
     ``total_steps`` lets progress and remaining time be known.
 
-    What was logged is safe when the call returns. Outside a job nothing is recorded, which is said once; in a
-    child of the recording process (a data loader worker) nothing is recorded either.
+    What was logged is safe when the call returns. Outside of a job and of ``track`` nothing is recorded, which is said
+    once; in a child of the recording process (a data loader worker) nothing is recorded either.
 
     A job that is paused waits in here, in the main thread of a loop without a trainer, until it is resumed
     or cancelled.
@@ -44,20 +44,26 @@ def log(
     recorder = current()
     if recorder is not None:
         recorder.metrics(values, step=step, epoch=epoch, total_steps=total_steps)
+        if step is not None:
+            recorder.said = recorder.step
         if recorder.stop is not None:
             # A new one each time, since a traceback grows with every raise.
             raise NonFiniteLoss(*recorder.stop.args)
         if not recorder.gate.open:
-            _between_steps(recorder)
+            between_steps(recorder)
     elif job_dir_of_this_process() is None:
         say_that_nothing_is_recorded()
 
 
-def _between_steps(recorder: Recorder) -> None:
+def between_steps(recorder: Recorder) -> None:
     """Heed a pause, unless a trainer or another thread than the one that trains is in here."""
     if recorder.trainer_runs or threading.current_thread() is not threading.main_thread():
         return
-    if os.environ.get("WORLD_SIZE", "1") != "1":
+    if recorder.together:
+        # Not all of them may log; where their optimizers step they all wait.
+        if recorder.gate.passed():
+            recorder.gate.decline(_TOGETHER)
+    elif os.environ.get("WORLD_SIZE", "1") != "1":
         recorder.gate.decline(_TOGETHER)
     else:
         recorder.gate.hold(recorder.step, no_release=NO_RELEASE)
@@ -68,7 +74,17 @@ def say_that_nothing_is_recorded() -> None:
     global _told
     if not _told:
         _told = True
+        if TRACKED_VARIABLE in os.environ:
+            # A child of the process that records.
+            return
         warn(
-            "this process is not a job, so nothing is recorded; to record it, run it as one, "
-            'with %%trainlive on top of the cell or jupyter_trainlive.launch(code="…")'
+            "this process is not a job, so nothing is recorded; to record it, put it into a block "
+            'with jupyter_trainlive.track("name"):, or run it as a job, with %%trainlive on top of the cell or '
+            'jupyter_trainlive.launch("train.py")'
         )
+
+
+def keep_quiet() -> None:
+    """This process rightly records nothing: another one of the same training does."""
+    global _told
+    _told = True

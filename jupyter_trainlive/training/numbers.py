@@ -55,3 +55,13 @@ def checked_count(key: str, value: Any) -> int:
     if count > MOST_COUNT:
         raise ValueError(f"{key} must be at most 2**53, but is {count}")
     return count
+
+
+def number_in(value: object) -> float | None:
+    """A number out of what trainers log, which may also be text or a whole report; None where it is none."""
+    if hasattr(value, "item") and not isinstance(value, str):
+        try:
+            value = value.item()
+        except (ValueError, RuntimeError, TypeError):
+            return None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

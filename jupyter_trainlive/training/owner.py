@@ -12,6 +12,9 @@ from pathlib import Path
 
 from ..protocol.jobdir import ATTEMPT_VARIABLE, JOB_DIR_VARIABLE, JobDir
 
+#: Tells the children of a process that has made a job of itself where the directory of that is: they record nothing.
+TRACKED_VARIABLE = "TRAINLIVE_TRACKED"
+
 
 def job_dir_of_this_process() -> JobDir | None:
     """The directory of the job this process belongs to, or None outside of jobs."""
@@ -39,6 +42,22 @@ def claim(job_dir: JobDir) -> bool:
     finally:
         os.close(file)
     return True
+
+
+def take_over(job_dir: JobDir) -> None:
+    """Make this process the recording one in place of the one that was, which has agreed to it; raises OSError."""
+    file = _claim_file(job_dir)
+    fresh = file.with_name(f"claiming-{os.getpid()}")
+    fresh.write_bytes(str(os.getpid()).encode())
+    fresh.chmod(0o600)
+    fresh.replace(file)
+
+
+def recording_process(job_dir: JobDir) -> int | None:
+    """The pid of the process that holds the claim; None where there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        return int(_claim_file(job_dir).read_bytes())
+    return None
 
 
 def is_ours(job_dir: JobDir) -> bool:

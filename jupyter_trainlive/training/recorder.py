@@ -6,25 +6,30 @@ after costs nothing. Then the doorbell rings; whether anybody listens makes no d
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from operator import itemgetter
+from pathlib import Path
+from typing import TypeVar
 
 from ..protocol.doorbell import Doorbell
-from ..protocol.facts import ServerFacts
+from ..protocol.facts import ServerFacts, TrainingFacts
 from ..protocol.jobdir import JobDir, write_json
-from ..protocol.journal import JournalWriter, Record
-from ..protocol.messages import progress_message
+from ..protocol.journal import JournalReader, JournalWriter, Record
+from ..protocol.messages import message
 from ..protocol.states import Job, Journal, fold_all
+from ..protocol.watching import thresholds
+from . import environment
 from .control import Gate
 from .numbers import MOST_COUNT, checked_count, checked_name, checked_number, kind_of
 from .owner import attempt_of_this_process, claim, is_ours, job_dir_of_this_process
-from .watch import PATIENCE, NonFiniteLoss, NonFiniteWatch
+from .watch import NON_FINITE, PATIENCE, Eye, NonFiniteLoss, Watch
 
 #: progress.json is for pollers that come once a second.
 PROGRESS_INTERVAL_SECONDS = 1.0
@@ -49,8 +54,12 @@ class Recorder:
 
     Safe to call from several threads; a forked child records nothing. A disk that refuses a record costs
     that record and one warning, never the training. A loss that is no finite number for `nan_patience` logs
-    in a row is an alert, and with `stop_on_nan` a reason to stop. Raises OSError where the journal can't be opened.
+    in a row is an alert, and with `stop_on_nan` a reason to stop; `alerts` are the thresholds of other ones, as
+    `protocol.watching` has them. Raises OSError where the journal can't be opened.
     """
+
+    #: Whether this is one of several processes that train, and that its gate holds and stops all behind the same step.
+    together = False
 
     def __init__(
         self,
@@ -60,25 +69,28 @@ class Recorder:
         attempt: int = 1,
         nan_patience: int = PATIENCE,
         stop_on_nan: bool = False,
+        alerts: object = None,
     ) -> None:
         self.job_dir = job_dir
         self.attempt = attempt
         self.gate = Gate(job_dir, self)
-        self.watch = NonFiniteWatch(nan_patience)
+        self.watch = Watch(nan_patience, thresholds(alerts))
         self._stop_on_nan = stop_on_nan
         #: Why the training should stop at this step, where it should: to be raised by whoever can.
         self.stop: NonFiniteLoss | None = None
         self._clock = clock
         self._process = _process
         self._lock = threading.RLock()
-        self._journal = JournalWriter(job_dir.training_journal, clock)
+        self._journal = self._open_journal()
         self._doorbell = Doorbell(job_dir.path.parent, job_dir.job_id)
         self._job = Job(job_dir.job_id, server=ServerFacts(attempt, starting_at=clock()))
-        #: Combinations of names that are known to be good.
-        self._names: set[tuple[str, ...]] = set()
+        #: Combinations of names that are known to be good, and who watches their numbers.
+        self._names: dict[tuple[str, ...], Eye] = {}
         #: By their names, the newest numbers (seq, t, record) that are written but not yet part of `_job`: folding
         #: waits until progress.json is due.
         self._unfolded: dict[tuple[str, ...], tuple[int, float, Record]] = {}
+        #: Whether others have written to the journal, so that it must be read before the next message.
+        self._behind = False
         #: Whether the time from which the speed is reckoned is known: the record that sets it is folded at once.
         self._anchored = False
         self._progress_at = -math.inf
@@ -86,6 +98,8 @@ class Recorder:
         self._trainer_counts = False
         #: Whether a trainer is at work, which asks the gate by itself.
         self.trainer_runs = False
+        #: The step that the last log has named by itself; taken by who counts steps as well.
+        self.said: int | None = None
         self._phase: str | None = None
         self._ended = False
         self._warned = False
@@ -101,17 +115,30 @@ class Recorder:
             self._record("phase", {"name": name}, now=True)
 
     def segment(
-        self, *, step: int, total_steps: int | None, total_epochs: float | None, checkpoints: bool = False
+        self,
+        *,
+        step: int,
+        total_steps: int | None,
+        total_epochs: float | None,
+        checkpoints: bool = False,
+        trainer: bool = True,
     ) -> None:
         """A trainer begins that counts its own steps: `step` are done, of `total_steps`.
 
-        `checkpoints` says whether the job can go on in another process from one that it writes.
+        `checkpoints` says whether the job can go on in another process from one that it writes. Without `trainer` it
+        is a loop of somebody's own whose optimizer is watched: it can be held, but not told to stop.
         """
         with self._lock:
-            self._trainer_counts = self.trainer_runs = True
+            self._trainer_counts, self.trainer_runs = True, trainer
             self._step = step
+            self.watch.begin()
         values = {"step": step, "total_steps": total_steps, "total_epochs": total_epochs, "checkpoints": checkpoints}
-        self._record("segment", values, now=True)
+        self._record("segment", values if trainer else {**values, "trainer": False}, now=True)
+        self.note_seeds()
+
+    def note_seeds(self, **seeds: int) -> None:
+        """Add to environment.json what shows only when a trainer begins, its own seeds by their names for one."""
+        environment.training_begins(self.job_dir, seeds)
 
     def segment_over(self) -> None:
         """The trainer has returned; records nothing."""
@@ -128,12 +155,14 @@ class Recorder:
         step: object = None,
         epoch: object = None,
         total_steps: object = None,
+        aside: bool = False,
     ) -> None:
         """Record numbers by name at a step.
 
         Numbers are Python's, or what has `.item()` giving one (NumPy's and torch's scalars); NaN and
         infinities are numbers. Without `step` they go to the trainer's step while a trainer counts, and
-        else to the step after the last one (1 at first: steps are counted when done).
+        else to the step after the last one (1 at first: steps are counted when done). `aside` says that `step`
+        counts something else than the job's steps: it is a place in a curve and no more.
 
         Raises TypeError or ValueError, which names the key, where something else is given.
         """
@@ -142,8 +171,9 @@ class Recorder:
         if type(values) is not dict and not isinstance(values, Mapping):
             raise TypeError(f"log takes a dict of numbers by name, not {kind_of(values)}")
         names = tuple(values)
-        if names not in self._names:
-            self._check_names(names)
+        eye = self._names.get(names)
+        if eye is None:
+            eye = self._check_names(names)
         numbers = {key: item if type(item) is float else checked_number(key, item) for key, item in values.items()}
         given = step if step is None or (type(step) is int and 0 <= step <= MOST_COUNT) else checked_count("step", step)
         more: Record = {}
@@ -159,22 +189,50 @@ class Recorder:
         with self._lock:
             if given is None:
                 given = (self._step or 0) + (0 if self._trainer_counts else 1)
-            self._step = given
+            if aside:
+                more["aside"] = True
+            else:
+                self._step = given
             record = {"step": given, "values": numbers, **more}
             if finite:
                 self._record_numbers(names, record)
             else:
                 self._record("metrics", record)
-            odd = None if finite and self.watch.calm else self.watch.see(given, numbers)
-        if odd is not None:
-            self.alert("non_finite_loss", odd, given)
-            if self._stop_on_nan:
-                self.stop = NonFiniteLoss(odd)
+            try:
+                told = eye.see(given, numbers, finite) if eye.watches else None
+            except Exception as error:  # noqa: BLE001 - watching must not cost anybody a training
+                told = None
+                self._watches_no_more(error)
+        if told:
+            self._tell(told, given)
+
+    def _tell(self, told: list[tuple[str, str]], step: int) -> None:
+        """Record what the watch has to say of a log."""
+        for name, sentence in told:
+            self.alert(name, sentence, step)
+            if name == NON_FINITE and self._stop_on_nan:
+                self.to_stop(NonFiniteLoss(sentence))
+
+    def _watches_no_more(self, error: Exception) -> None:
+        self.watch.close()
+        self._names.clear()
+        warn(f"the training goes on, but its numbers are watched no more: {type(error).__name__}: {error}")
+
+    def to_stop(self, error: NonFiniteLoss) -> None:
+        """Have the training stop for that reason."""
+        self.stop = error
 
     @property
     def step(self) -> int | None:
         """The step that was recorded last."""
         return self._step
+
+    @property
+    def job(self) -> Job:
+        """The job as far as it is known here: what this process has recorded of it."""
+        with self._lock:
+            self._fold()
+            return self._job
 
     def held(self, request: int, step: int | None) -> None:
         """The training waits behind `step`, as request `request` wanted."""
@@ -201,6 +259,11 @@ class Recorder:
         """A checkpoint of `step` is complete at `path`, relative to the job's directory if inside it."""
         self._record("checkpoint", {"step": step, "path": path})
 
+    def checkpoint_at(self, step: int, path: Path) -> None:
+        """The same, for who knows only where it lies."""
+        path, root = path.absolute(), self.job_dir.path.absolute()
+        self.checkpoint(step, str(path.relative_to(root) if path.is_relative_to(root) else path))
+
     def artifact(self, path: str) -> None:
         """A result is complete at `path`, relative to the job's directory."""
         self._record("artifact", {"path": path})
@@ -215,6 +278,35 @@ class Recorder:
         given = {key: value for key, value in details.items() if value is not None}
         self._record("end", {"status": status, **given}, now=True)
 
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let another process record for this attempt meanwhile: what is asked of this recorder leaves no record."""
+        with self._lock:
+            self._process = -1
+            self._journal.close()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._journal = self._open_journal()
+                self._process = _process
+                self.fold_again()
+
+    def fold_again(self) -> None:
+        """Others have written to the journal: let what they wrote be part of the next message."""
+        self._behind = True
+
+    def kept(self, until: float) -> bool:
+        """The kernel stays for its user until then (Unix seconds) at most; whether that and the end are written."""
+        self._record("kept", {"until": until}, now=True)
+        training = self._job.training
+        return training.end is not None and training.kept_until is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the work has ended: what is trained after that, in a kept kernel, is no part of it."""
+        return self._ended
+
     def close(self) -> None:
         """Let go of the journal and the doorbell; nothing is recorded afterwards."""
         with self._lock:
@@ -222,13 +314,17 @@ class Recorder:
             self._journal.close()
             self._doorbell.close()
 
-    def _check_names(self, names: tuple[str, ...]) -> None:
-        """Raises where one of them may not be logged."""
+    def _open_journal(self) -> JournalWriter:
+        return JournalWriter(self.job_dir.training_journal, self._clock)
+
+    def _check_names(self, names: tuple[str, ...]) -> Eye:
+        """Who watches them; raises where one of them may not be logged."""
         for name in names:
             checked_name(name)
         if len(self._names) >= _MOST_NAMES:
             self._names.clear()
-        self._names.add(names)
+        eye = self._names[names] = self.watch.eye(names)
+        return eye
 
     def _record_numbers(self, names: tuple[str, ...], record: Record) -> None:
         """Append finite numbers and ring: as `_record` does, but at the least cost."""
@@ -263,6 +359,16 @@ class Recorder:
         self._doorbell.ring()
 
     def _fold(self, *records: Record) -> None:
+        if self._behind:
+            # The new ones are in it as well.
+            self._behind = False
+            self._unfolded.clear()
+            self._job = replace(self._job, training=TrainingFacts())
+            reader = JournalReader(self.job_dir.training_journal)
+            while more := reader.read():
+                self._job = fold_all(self._job, Journal.TRAINING, more)
+            self._anchored = self._job.training.anchor is not None
+            return
         metrics = [
             {"seq": seq, "t": t, "kind": "metrics", **record}
             for seq, t, record in sorted(self._unfolded.values(), key=itemgetter(0))
@@ -275,12 +381,13 @@ class Recorder:
         self._progress_at = t
         self._fold()
         try:
-            write_json(self.job_dir.progress_file, progress_message(self._job, t))
+            write_json(self.job_dir.progress_file, message(self._job, t))
         except OSError as error:
             self._warn(error)
 
     def _warn(self, error: OSError) -> None:
-        if not self._warned:
+        # What another thread still wanted to record while this one was closed is nothing to complain of.
+        if not self._warned and self._process == _process:
             self._warned = True
             warn(f"the training goes on, but not everything can be recorded: {error}")
 
@@ -318,31 +425,42 @@ def current() -> Recorder | None:
         return _current
 
 
+def record_with(recorder: Recorder | None) -> None:
+    """Make it the recorder of this process, which has taken over the claim, or records nothing; None: it has none."""
+    global _current, _current_process
+    with _current_lock:
+        _current, _current_process = recorder, _process
+
+
 def _of_this_process() -> Recorder | None:
     job_dir = job_dir_of_this_process()
     if job_dir is None:
         return None
     try:
         if claim(job_dir):
-            recorder = _recorder(job_dir)
+            recorder = of_job(job_dir, Recorder)
             recorder.start()
             return recorder
-        return _recorder(job_dir) if is_ours(job_dir) else None
+        return of_job(job_dir, Recorder) if is_ours(job_dir) else None
     except OSError as error:
         warn(f"nothing can be recorded in {job_dir.path}: {error}")
         return None
 
 
-def _recorder(job_dir: JobDir) -> Recorder:
+AnyRecorder = TypeVar("AnyRecorder", bound=Recorder)
+
+
+def of_job(job_dir: JobDir, make: Callable[..., AnyRecorder]) -> AnyRecorder:
     """The recorder of this attempt, as patient as the job wants it."""
     try:
         spec = job_dir.read_spec()
     except (OSError, ValueError):
         spec = {}
     patience = spec.get("nan_patience")
-    return Recorder(
+    return make(
         job_dir,
         attempt=attempt_of_this_process(),
         nan_patience=patience if type(patience) is int and patience > 0 else PATIENCE,
         stop_on_nan=spec.get("stop_on_nan") is True,
+        alerts=spec.get("alerts"),
     )

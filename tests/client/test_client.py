@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import jupyter_trainlive as trainlive
-from jupyter_trainlive.client import Job, NoServerError, RequestError, connection, jobs
+from jupyter_trainlive.client import Job, NoServerError, RequestError, api, connection, jobs
 from jupyter_trainlive.protocol.access import access_file, read_access
 
 from ..real_server import RealServer, serve
@@ -262,8 +262,18 @@ def test_a_server_that_does_not_answer_is_named(tmp_path: Path, at: Callable[[Pa
     assert "s3cret" not in str(refused.value)
 
 
+def test_what_is_here_goes_by_its_path_and_the_hub_s_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    assert [api._placed(name) for name in ("here", "no.csv", "owner/data")] == [
+        *(str(tmp_path / name) for name in ("here", "no.csv")),
+        "owner/data",
+    ]
+    assert api._placed(Path("owner/data")) == str(tmp_path / "owner/data")
+
+
 def test_what_is_no_path_and_no_job_is_said_plainly() -> None:
-    with pytest.raises(TypeError, match="dataset_path must be the path of a JSON Lines file, not a list"):
+    with pytest.raises(TypeError, match="dataset_path must be a path or a hub id, not a list"):
         trainlive.finetune("model", [{"text": "a"}])  # type: ignore[arg-type]
     with pytest.raises(RequestError, match="There is no job 'job_nope'; an id looks like"):
         trainlive.get("job_nope")

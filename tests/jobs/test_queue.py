@@ -32,6 +32,13 @@ def test_a_job_that_says_nothing_gets_one_gpu_and_none_where_there_is_none() -> 
     assert decide([job("a")], [], 0, None) == Decision({"a": ()}, {})
 
 
+def test_one_of_several_processes_that_says_nothing_gets_a_gpu_for_each_as_far_as_there_are_any() -> None:
+    assert decide([replace(job("a"), processes=2)], held(None, None, None), 0, None).start == {"a": ("GPU-0", "GPU-1")}
+    assert decide([replace(job("a"), processes=4)], FREE, 0, None).start == {"a": ("GPU-a", "GPU-b")}
+    assert decide([replace(job("a", 1), processes=4)], FREE, 0, None).start == {"a": ("GPU-a",)}
+    assert decide([replace(job("a"), processes=4)], [], 0, None).start == {"a": ()}
+
+
 def test_higher_priority_goes_first_then_who_came_first_then_the_id() -> None:
     jobs = [
         job("late", at=3),
@@ -212,3 +219,11 @@ def test_nobody_starves_however_many_come_later(jobs: list[Waiting], later: list
         if running:
             running.pop(next(iter(running)))  # the oldest ends
     assert not startable
+
+
+def test_who_waits_for_kept_kernels_alone_is_told_whose_they_are() -> None:
+    kept = ["job a, whose kernel is kept until 2026-11-26 14:05 UTC"]
+    one = told(decide([job("b")], [], 1, None, kept=kept))
+    assert one == {"b": f"1. waits for a kept kernel to end (max_concurrent_jobs): {kept[0]}"}
+    two = told(decide([job("b")], [], 2, 1, kept=kept))
+    assert two == {"b": "1. waits for 2 of 2 running jobs to end (max_concurrent_jobs)"}, "one trains as well"

@@ -38,6 +38,8 @@ def test_the_jobs_own_variables_come_before_the_servers_and_after_ours(job_dir: 
     assert env["TRAINLIVE_JOB_DIR"] == str(job_dir.path)
     assert env["PYTHONPATH"] == f"{job_dir.kernel / 'path'}:/mine"
     assert env["JPY_PARENT_PID"] == "1", "the kernel must not end with the server"
+    assert env["TQDM_MININTERVAL"] == "5", "bars must not fill the log"
+    assert environment({}, job_dir, {"TQDM_MININTERVAL": "1"})["TQDM_MININTERVAL"] == "1"
 
 
 def test_a_job_sees_the_gpus_it_has_and_no_others(job_dir: JobDir) -> None:

@@ -53,6 +53,10 @@ def _attempt(draw: st.DrawFn, attempt: int, request: int) -> tuple[Life, int]:
     if draw(st.booleans()):
         status = "released" if released else draw(st.sampled_from(["completed", "failed", "cancelled"]))
         say(Journal.TRAINING, "end", status=status, error=draw(_texts))
+        if draw(st.booleans()):
+            say(Journal.TRAINING, "kept", until=draw(st.sampled_from([5.0, 1e300, None, "soon"])))
+            if draw(st.booleans()):
+                say(Journal.SERVER, "end_kernel_requested")
     if draw(st.booleans()):
         say(Journal.PROCESS, "exited", attempt=attempt, code=draw(st.sampled_from([0, 1, None])), signal=None)
     else:

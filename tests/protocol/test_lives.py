@@ -43,7 +43,10 @@ def assert_legal(job: Job) -> None:
         assert not job.begun
     if status is Status.COMPLETED:
         assert job.now.training.end == "completed"
-        assert job.now.process.exit_code == 0
+        assert job.now.process.exit_code == 0 or job.now.training.kept_until is not None
+    if job.kept_until is not None:
+        assert status in (Status.COMPLETED, Status.FAILED)
+        assert refusal(job, Action.DELETE) is not None
     if not status.ended:
         assert refusal(job, Action.CANCEL) is None, "there is always a way out"
     for action in Action:

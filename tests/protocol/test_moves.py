@@ -22,6 +22,9 @@ COMPLETED: Steps = [*RUNNING, ("training", "end", {"status": "completed"}), ("pr
 FAILED: Steps = [*RUNNING, ("process", "exited", {"code": 1})]
 CANCELLED: Steps = [*CANCELLING, ("process", "exited", {"code": 1})]
 INTERRUPTED: Steps = [*RUNNING, ("server", "lost", {})]
+KEPT: Steps = [*RUNNING, ("training", "end", {"status": "failed"}), ("training", "kept", {"until": 3600.0})]
+ENDING: Steps = [*KEPT, ("server", "end_kernel_requested", {})]
+GONE: Steps = [*ENDING, ("process", "exited", {"signal": 9})]
 
 
 def job_in(steps: Steps, kind: str = "finetune") -> Job:
@@ -47,6 +50,9 @@ def job_in(steps: Steps, kind: str = "finetune") -> Job:
         (FAILED, "resume delete", "delete"),
         (CANCELLED, "resume delete", "delete"),
         (INTERRUPTED, "resume delete", "delete"),
+        (KEPT, "end_kernel", "end_kernel"),
+        (ENDING, "", ""),
+        (GONE, "resume delete", "delete"),
     ],
 )
 def test_what_each_state_allows(steps: Steps, of_the_recipe: str, of_code: str) -> None:
@@ -73,6 +79,20 @@ def test_what_each_state_allows(steps: Steps, of_the_recipe: str, of_code: str) 
         ),
         (WAITING, Action.RELEASE, "The job is paused in the queue; it holds no GPU."),
         (CANCELLING, Action.PAUSE, "The job is cancelling; it can't be told to pause now."),
+        (KEPT, Action.CANCEL, "The job has ended (failed); there is nothing to cancel."),
+        (
+            KEPT,
+            Action.RESUME,
+            "The job has ended (failed), and its kernel is kept until 1970-01-01 01:00 UTC and holds its memory: "
+            "end the kernel first, then resume the job.",
+        ),
+        (GONE, Action.END_KERNEL, "The job has ended (failed), and no kernel of it is kept."),
+        (CANCELLED, Action.END_KERNEL, "The job has ended (cancelled), and no kernel of it is kept."),
+        (
+            RUNNING,
+            Action.END_KERNEL,
+            "The job is running; a kernel is kept only after the end of its work. Cancel it instead.",
+        ),
     ],
 )
 def test_what_is_refused_is_refused_in_a_sentence(steps: Steps, action: Action, sentence: str) -> None:

@@ -271,6 +271,18 @@ def test_progress_is_of_the_steps_and_100_only_when_completed() -> None:
     assert job_of(SPAWNED, STARTED, metrics(5, 3, 8), end("failed"), exited()).progress == 37.5
 
 
+def test_numbers_that_lie_aside_are_known_and_move_nothing() -> None:
+    aside = entry("training", "metrics", 7, step=90, values={"loss": 0.25}, aside=True)
+    training = job_of(STARTING, SPAWNED, STARTED, metrics(5, 3, loss=2.0), aside).training
+    assert (training.step, training.stepped_at, training.latest) == (3, 5, {"loss": 0.25})
+
+
+def test_a_loop_without_a_trainer_can_not_be_told_to_stop() -> None:
+    assert job_of(STARTED, entry("training", "segment", step=0, total_steps=9)).training.segments == 1
+    loop = job_of(STARTED, entry("training", "segment", step=0, total_steps=9, trainer=False)).training
+    assert (loop.segments, loop.total_steps) == (0, 9)
+
+
 def test_the_remaining_time_is_reckoned_from_this_sessions_steps() -> None:
     resumed = [
         SPAWNED,
@@ -351,3 +363,30 @@ def test_a_pause_that_the_training_refuses_is_an_alert_that_says_why() -> None:
 
 def test_signals_are_named_where_they_have_a_name() -> None:
     assert (signal_name(9), signal_name(999)) == ("SIGKILL", "signal 999")
+
+
+KEPT = entry("training", "kept", 9, until=3609.0)
+
+
+@pytest.mark.parametrize("later", [exited(0), exited(None, 9), entry("process", "exited", 20, oom_killed=True), LOST])
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_a_job_has_ended_once_its_kernel_is_kept_however_that_goes_later(status: str, later: Entry) -> None:
+    life = [STARTING, SPAWNED, STARTED, metrics(5, 7), end(status, error="no weights")]
+    assert job_of(*life).status is Status.RUNNING
+    job = job_of(*life, KEPT)
+    assert (job.status.value, job.ended_at, job.kept_until, job.occupied) == (status, 8, 3609.0, True)
+    assert job.running is False
+    assert message(job, 9.0)["complete"] is True
+    assert job_view(job)["kept"] == {"until": "1970-01-01T01:00:09.000Z", "memory_gb": None}
+    gone = job_of(*life, KEPT, CANCEL, later)
+    assert (gone.status.value, gone.ended_at, gone.kept_until, gone.occupied) == (status, 8, None, False)
+    assert (gone.error, gone.hint) == (job.error, job.hint) == (None if status == "completed" else "no weights", None)
+    assert job_view(gone)["kept"] is None
+    again = job_of(*life, KEPT, later, *SECOND)
+    assert (again.status, again.kept_until) == (Status.QUEUED, None)
+
+
+@pytest.mark.parametrize("ended", [[], [end("cancelled")], [end("released")]])
+def test_no_kernel_is_kept_of_work_that_did_not_end_by_itself(ended: list[Entry]) -> None:
+    job = job_of(STARTING, SPAWNED, STARTED, *ended, KEPT)
+    assert (job.status, job.kept_until, job.occupied) == (Status.RUNNING, None, True)

@@ -111,6 +111,22 @@ def test_whatever_it_does_it_is_cancelled_and_nothing_of_it_is_left(quick: RealS
     assert [process for process in before if process.is_running() and process.status() != "zombie"] == []
 
 
+def test_ranks_that_heed_nothing_end_with_their_launcher(quick: RealServer, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(IGNORES)
+    with quick.http() as http:
+        job_id = http.post("api/training/jobs", json={"kind": "script", "path": str(script), "processes": 2}).json()[
+            "job_id"
+        ]
+    log = quick.jobs_dir / job_id / "output.log"
+    quick.until(job_id, lambda _: log.exists() and log.read_text().count("ready") == 2)
+    assert len(processes(quick.jobs_dir / job_id)) == 4
+    cancel(quick, job_id)
+    job = quick.wait(job_id)
+    assert (job["status"], job["cancelled_by"] in ("terminate", "kill")) == ("cancelled", True)
+    assert processes(quick.jobs_dir / job_id) == []
+
+
 def test_a_trainer_in_mid_epoch_stops_at_its_step_with_its_workers(quick: RealServer, tmp_path: Path) -> None:
     model, data = tiny_model.make_model(tmp_path / "model"), tiny_model.make_data(tmp_path / "rows.jsonl", 64)
     parameters = {"model_name": str(model), "dataset_path": str(data), "max_length": 32, "num_train_epochs": 10_000}

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from jupyter_trainlive.protocol.contract import schema
+
 from ..real_server import RealServer
 
 
@@ -190,8 +192,8 @@ def test_the_log_is_read_in_pieces_that_never_cut_a_character(server: RealServer
         (b"{", 400, "body", "not JSON"),
         (b"[]", 400, "body", "JSON object"),
         (b'{"kind": "code", "code": NaN}', 400, "body", "NaN is not JSON"),
-        (b"{}", 400, "kind", "finetune, code"),
-        (b'{"kind": "script"}', 400, "kind", "not supported yet"),
+        (b"{}", 400, "kind", "finetune, code, script, notebook"),
+        (b'{"kind": "track"}', 400, "kind", "must be one of"),
         (b'{"kind": "code"}', 400, "code", "string of Python code"),
         (b'{"kind": "code", "code": "pass", "lr": 1}', 400, "lr", "not a field of a code job"),
         (b'{"kind": "code", "code": "pass", "name": "a\\u0007b"}', 400, "name", "printable"),
@@ -208,7 +210,7 @@ def test_the_log_is_read_in_pieces_that_never_cut_a_character(server: RealServer
 def test_a_bad_request_names_the_field_and_the_remedy(
     server: RealServer, body: bytes, status: int, field: str, remedy: str
 ) -> None:
-    before = set(server.jobs_dir.iterdir())
+    before = set(server.jobs_dir.glob("job_*"))
     answer = post(server, "api/training/jobs", content=body)
     assert answer.status_code == status, answer.text
     error = answer.json()
@@ -216,7 +218,7 @@ def test_a_bad_request_names_the_field_and_the_remedy(
     assert field in error["message"]
     assert remedy in error["message"]
     assert error["reason"]
-    assert set(server.jobs_dir.iterdir()) == before
+    assert set(server.jobs_dir.glob("job_*")) == before
 
 
 def test_execute_refuses_what_can_be_known_beforehand(server: RealServer, tmp_path: Path) -> None:
@@ -244,6 +246,20 @@ def test_execute_refuses_what_can_be_known_beforehand(server: RealServer, tmp_pa
     assert (status, field) == (422, "model_name")
     status, field, message = refused(kind="code")
     assert (status, field) == (400, "kind")
+    # One schema for whoever asks: what it refuses is refused here, and each further argument is known.
+    with server.http() as http:
+        published = http.get("api/training/schema").json()
+    assert published == schema("finetune")
+    status, field, message = refused(adam_beta1=1)
+    assert (status, field) == (400, "adam_beta1")
+    status, field, message = refused(report_to="wandb")
+    assert (status, field) == (400, "report_to")
+    status, field, message = refused(model_name="a/b", eval_dataset_path="missing.csv")
+    assert (status, field) == (422, "eval_dataset_path")
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1")
+    status, field, message = refused(dataset_path="rows.parquet", cwd=str(tmp_path))
+    assert (status, field) == (422, "dataset_path")
+    assert "no whole Parquet file" in message
 
 
 def test_unknown_jobs_and_odd_paths_are_404(server: RealServer) -> None:

@@ -110,3 +110,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path if path.exists() else tiny_model.make_data(path, rows, form)
 
     return make
+
+
+@pytest.fixture
+def tune(in_job: Job, model: Path, data: Callable[..., Path]) -> Callable[..., dict[str, Any]]:
+    """Runs the recipe in this process, which belongs to a job; what it leaves in its namespace."""
+    from jupyter_trainlive.training.recipes import finetune
+
+    def run(**parameters: Any) -> dict[str, Any]:
+        recorder = module.current()
+        assert recorder is not None
+        defaults = {
+            "model_name": str(model),
+            "dataset_path": str(data()),
+            "max_steps": 4,
+            "max_length": 64,
+            "learning_rate": 3e-3,
+        }
+        namespace: dict[str, Any] = {}
+        finetune.run({**defaults, **parameters}, in_job.dir, recorder, namespace)
+        return namespace
+
+    return run

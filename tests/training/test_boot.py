@@ -41,7 +41,7 @@ class Kernel:
             self.manager.start_kernel(env=env, stdout=log, stderr=log, independent=True)
         self.client = self.manager.client()
         self.client.start_channels()
-        self.client.execute(BOOT)
+        self.client.execute(BOOT, store_history=False)
         return self
 
     def wait(self) -> int:

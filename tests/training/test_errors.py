@@ -36,6 +36,11 @@ def test_returning_after_being_told_to_stop_is_a_cancellation() -> None:
     assert ended(None, cancelled=True) == End("cancelled")
 
 
+def test_an_exit_that_an_interrupt_became_is_a_cancellation() -> None:
+    assert ended(SystemExit(1), cancelled=True) == End("cancelled")
+    assert ended(SystemExit(1)).status == "failed"
+
+
 def test_a_real_error_stays_one_in_a_cancelled_job() -> None:
     assert ended(ValueError("x"), cancelled=True).status == "failed"
 

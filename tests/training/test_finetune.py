@@ -14,30 +14,11 @@ import pytest
 from jupyter_trainlive.protocol.dataset import DatasetError
 from jupyter_trainlive.training.control import Cancelled
 from jupyter_trainlive.training.errors import RecipeError
-from jupyter_trainlive.training.recipes import finetune
-from jupyter_trainlive.training.recorder import current
 from jupyter_trainlive.training.watch import NonFiniteLoss
 
 from .conftest import Job
 
 Data = Callable[..., Path]
-
-
-@pytest.fixture
-def tune(in_job: Job, model: Path, data: Data) -> Callable[..., None]:
-    def run(**parameters: Any) -> None:
-        recorder = current()
-        assert recorder is not None
-        defaults = {
-            "model_name": str(model),
-            "dataset_path": str(data()),
-            "max_steps": 4,
-            "max_length": 64,
-            "learning_rate": 3e-3,
-        }
-        finetune.run({**defaults, **parameters}, in_job.dir, recorder)
-
-    return run
 
 
 def artifacts(job: Job) -> list[str]:

@@ -6,14 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from packaging.version import Version
 
+from jupyter_trainlive.protocol.contract import schema
+from jupyter_trainlive.protocol.model_names import check_model
 from jupyter_trainlive.protocol.parameters import (
+    GROUPS,
+    OPTIMIZERS,
+    OWN,
     PARAMETERS,
     SCHEDULERS,
     ParameterError,
-    check_model,
+    training_arguments,
     validate,
 )
+from jupyter_trainlive.protocol.training_arguments import FURTHER, INSTEAD, RENAMED, RESERVED
 
 GIVEN = {"model_name": "owner/model", "dataset_path": "/data/rows.jsonl"}
 
@@ -44,6 +52,48 @@ def test_null_means_not_given() -> None:
         ({"seed": 7.0, "max_steps": 5}, {"seed": 7, "max_steps": 5}),
         ({"save_strategy": "epoch"}, {"save_steps": None}),
         ({"save_steps": 0.25}, {"save_steps": 0.25}),
+        ({"eval_dataset_path": "e.csv"}, {"eval_strategy": "epoch", "save_strategy": "steps"}),
+        ({"dataset_test_split": "test", "eval_steps": 5}, {"eval_strategy": "steps"}),
+        # What has no use without another is not there.
+        ({}, {"lora_r": None, "load_in_4bit": None, "early_stopping_threshold": None, "completion_only_loss": True}),
+        ({"use_peft": True}, {"lora_r": 16, "lora_alpha": 32, "lora_dropout": 0.05, "load_in_4bit": False}),
+        ({"use_peft": True, "lora_target_modules": ["q"]}, {"lora_target_modules": ["q"]}),
+        ({"merge_adapter": False, "task": "seq2seq", "packing": False}, {"merge_adapter": None, "packing": None}),
+        # The best model is one of the checkpoints.
+        (
+            {"eval_split": 0.1, "load_best_model_at_end": True},
+            {"save_strategy": "epoch", "save_steps": None, "metric_for_best_model": "loss", "greater_is_better": False},
+        ),
+        (
+            {"eval_split": 0.1, "load_best_model_at_end": True, "eval_steps": 20},
+            {"save_strategy": "steps", "save_steps": 20},
+        ),
+        (
+            {"eval_split": 0.1, "load_best_model_at_end": True, "eval_steps": 0.1, "save_steps": 0.3},
+            {"save_strategy": "steps", "save_steps": 0.3},
+        ),
+        (
+            {
+                "task": "sequence-classification",
+                "eval_split": 0.1,
+                "early_stopping_patience": 2,
+                "metric_for_best_model": "eval_accuracy",
+            },
+            {
+                "metric_for_best_model": "accuracy",
+                "greater_is_better": True,
+                "early_stopping_threshold": 0.0,
+                "save_strategy": "steps",
+                "assistant_only_loss": None,
+            },
+        ),
+        # Others of transformers, and their new names.
+        ({"adam_beta2": 0.95, "dataloader_num_workers": 2.0}, {"adam_beta2": 0.95, "dataloader_num_workers": 2}),
+        ({"activation_checkpointing": True}, {"gradient_checkpointing": True}),
+        (
+            {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 1e-6}},
+            {"lr_scheduler_kwargs": {"min_lr": 1e-6}},
+        ),
     ],
 )
 def test_what_follows_is_filled_in_and_valid_again(given: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -94,6 +144,70 @@ def test_what_follows_is_filled_in_and_valid_again(given: dict[str, Any], expect
         ({"save_total_limit": 0}, "save_total_limit", "must be at least 1"),
         ({"seed": -1}, "seed", "must be at least 0"),
         ({"seed": 2**32}, "seed", "must be at most 4294967295"),
+        ({"task": "chat"}, "task", "must be one of causal-lm, sequence-classification, seq2seq"),
+        ({"dataset_path": "a\ud800"}, "dataset_path", "no valid Unicode"),
+        ({"column_mapping": "text"}, "column_mapping", "must be an object"),
+        ({"column_mapping": {"text": 3}}, "column_mapping", "of 'text' must be a string"),
+        ({"column_mapping": {"label": "l"}}, "column_mapping", "with task causal-lm the columns are text, prompt"),
+        ({"column_mapping": {"text": "a", "prompt": "b"}}, "column_mapping", "mixes prompt and completion with text"),
+        ({"column_mapping": {"prompt": "a", "completion": "a"}}, "column_mapping", "for both prompt and completion"),
+        ({"max_train_samples": 0}, "max_train_samples", "at least 1"),
+        ({"max_eval_samples": 5}, "max_eval_samples", "set eval_split, such as 0.1, or eval_dataset_path"),
+        ({"eval_split": 0.1, "eval_dataset_path": "e"}, "eval_split", "and eval_dataset_path both"),
+        ({"eval_split": 0.1, "dataset_test_split": "test"}, "eval_split", "and dataset_test_split both"),
+        ({"lora_r": 16}, "lora_r", "has no use without use_peft; remove it, or set use_peft to true"),
+        ({"load_in_4bit": True}, "load_in_4bit", "without use_peft"),
+        ({"use_peft": True, "lora_target_modules": "q_proj"}, "lora_target_modules", 'a list of names or "all-linear"'),
+        ({"use_peft": True, "lora_target_modules": ["a", ""]}, "lora_target_modules", "[1] must not be empty"),
+        ({"task": "seq2seq", "packing": True}, "packing", "with task seq2seq; remove it, or set task to causal-lm"),
+        ({"early_stopping_threshold": 0.1}, "early_stopping_threshold", "without early_stopping_patience"),
+        ({"early_stopping_patience": 3}, "early_stopping_patience", "set eval_split"),
+        ({"load_best_model_at_end": True}, "load_best_model_at_end", "set eval_split"),
+        ({"eval_split": 0.1, "metric_for_best_model": "loss"}, "metric_for_best_model", "load_best_model_at_end or"),
+        (
+            {"eval_split": 0.1, "eval_strategy": "no", "load_best_model_at_end": True},
+            "eval_strategy",
+            '"no" goes against load_best_model_at_end',
+        ),
+        (
+            {"eval_split": 0.1, "load_best_model_at_end": True, "metric_for_best_model": "accuracy"},
+            "metric_for_best_model",
+            "with task sequence-classification only",
+        ),
+        (
+            {"eval_split": 0.1, "load_best_model_at_end": True, "greater_is_better": True},
+            "greater_is_better",
+            "against metric_for_best_model loss",
+        ),
+        (
+            {"eval_split": 0.1, "load_best_model_at_end": True, "save_steps": 100},
+            "save_strategy",
+            '"steps" and eval_strategy "epoch" must be the same',
+        ),
+        (
+            {"eval_split": 0.1, "load_best_model_at_end": True, "eval_steps": 30, "save_steps": 100},
+            "save_steps",
+            "100 must be a multiple of eval_steps 30",
+        ),
+        ({"lr_scheduler_type": "reduce_lr_on_plateau"}, "lr_scheduler_type", "set eval_split"),
+        ({"lr_scheduler_type": "warmup_stable_decay"}, "lr_scheduler_type", "with num_decay_steps"),
+        ({"lr_scheduler_kwargs": {"x": float("nan")}}, "lr_scheduler_kwargs", "what JSON can carry"),
+        ({"optim": "galore_adamw"}, "optim_target_modules", "is missing"),
+        ({"optim_target_modules": ["a"]}, "optim_target_modules", "with optim adamw_torch"),
+        ({"dataloader_prefetch_factor": 2}, "dataloader_prefetch_factor", "without dataloader_num_workers"),
+        ({"gradient_checkpointing_kwargs": {}, "gradient_checkpointing": 1}, "gradient_checkpointing", "true or false"),
+        (
+            {"gradient_checkpointing_kwargs": {"a": 1}},
+            "gradient_checkpointing_kwargs",
+            "without gradient_checkpointing",
+        ),
+        ({"activation_checkpointing": True, "gradient_checkpointing": False}, "activation_checkpointing", "differ"),
+        ({"adam_beta1": 1}, "adam_beta1", "below 1"),
+        ({"output_dir": "/x"}, "output_dir", "is set by the recipe"),
+        ({"hub_token": "secret"}, "hub_token", "a token never belongs into a job"),
+        ({"deepspeed": {}}, "deepspeed", "launch(…, processes=N)"),
+        ({"max_seq_length": 5}, "max_seq_length", "did you mean max_length?"),
+        ({"lora_rank": 5}, "lora_rank", "did you mean lora_r"),
     ],
 )
 def test_what_is_wrong_is_named(given: dict[str, Any], field: str, text: str) -> None:
@@ -111,16 +225,74 @@ def test_parameters_must_be_an_object(parameters: object) -> None:
 
 
 def test_names_and_choices_are_those_of_the_installed_transformers() -> None:
-    from transformers import TrainingArguments
+    import transformers
+    from transformers import Seq2SeqTrainingArguments, TrainingArguments
     from transformers.trainer_utils import SchedulerType
     from transformers.training_args import OptimizerNames
 
-    ours = {"model_name", "dataset_path", "max_length", "eval_split"}
-    assert set(PARAMETERS) - ours <= set(TrainingArguments.__dataclass_fields__)
+    known = set(TrainingArguments.__dataclass_fields__)
+    assert set(PARAMETERS) - OWN | set(FURTHER) <= known
+    # Each is passed on, or refused with a reason; of later versions nobody knows yet.
+    if Version(transformers.__version__) < Version("5.25"):
+        assert known <= set(PARAMETERS) | set(FURTHER) | set(RESERVED) | set(RENAMED)
+    assert set(RESERVED) <= set(Seq2SeqTrainingArguments.__dataclass_fields__)
+    assert not set(INSTEAD) & (known | set(PARAMETERS))
     for choice in SCHEDULERS:
         SchedulerType(choice)
-    for choice in ("adamw_torch", "adamw_torch_fused", "adafactor", "sgd"):
+    for choice in OPTIMIZERS:
         OptimizerNames(choice)
+
+
+def test_what_is_passed_on_is_what_transformers_takes(tmp_path: Path) -> None:
+    from transformers import TrainingArguments
+
+    given = {
+        **GIVEN,
+        **{"eval_split": 0.1, "load_best_model_at_end": True, "use_peft": True, "early_stopping_patience": 2},
+        **{"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": 0.1}},
+        **{"adam_beta1": 0.8, "eval_steps": 10, "save_steps": 20, "max_train_samples": 5},
+    }
+    passed = training_arguments(validate(given))
+    assert not set(passed) & OWN
+    arguments = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, **passed)
+    assert (arguments.adam_beta1, arguments.save_steps, arguments.metric_for_best_model) == (0.8, 20, "loss")
+    assert arguments.greater_is_better is False
+
+
+#: Of every type, and on both sides of the bounds that there are.
+PROBES: tuple[Any, ...] = (
+    *(True, False, "", " ", "x", "no", "steps", "linear", "loss", "seq2seq", "all-linear", "spawn"),
+    *(-2, -1, 0, 1, 2, 3.0, 1.5, 0.5, 0.999, 1e-9, -1e-9, 1e4, 1e10, 2**31 - 1, 2**31, 2**32 - 1, 2**53, 2**60),
+    *([], ["a"], [""], [1], ["a"] * 1001, {}, {"text": "a"}, {"text": ""}, {"a": "b"}, {"label": "a", "text": "b"}),
+)
+
+
+def test_the_schema_says_what_the_check_says() -> None:
+    published = schema("finetune")
+    Draft202012Validator.check_schema(published)
+    assert published["required"] == ["model_name", "dataset_path"]
+    assert list(published["properties"]) == [*PARAMETERS, *FURTHER]
+    assert list(dict.fromkeys(p["x-group"] for p in published["properties"].values())) == list(
+        dict.fromkeys([PARAMETERS[name].group for name in PARAMETERS] + [GROUPS[-1]])
+    )
+    assert not Draft202012Validator(published).is_valid({**GIVEN, "learning_rte": 1})
+    assert Draft202012Validator(published).is_valid(validate(GIVEN))
+    for name, about in published["properties"].items():
+        assert about["title"]
+        assert about["description"]
+        assert about["x-group"] in GROUPS
+        check = PARAMETERS[name].check if name in PARAMETERS else FURTHER[name].check
+        if "default" in about:
+            assert check(about["default"]) == about["default"]
+        validator = Draft202012Validator(about)
+        assert validator.is_valid(None) is (name not in published["required"])
+        for probe in PROBES:
+            try:
+                check(probe)
+                good = True
+            except ValueError:
+                good = False
+            assert validator.is_valid(probe) is good, (name, probe)
 
 
 def test_a_model_is_a_saved_folder_or_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ Numbers = dict[str, list[tuple[int, Any]]]
 EVERY_STEP = {"num_train_epochs": 2, "gradient_accumulation_steps": 2}
 #: The loss is logged at steps 1, 5 and 10, which are none of those at which the tests release.
 EVERY_FIFTH = {"max_steps": 11, "logging_steps": 5, "eval_steps": 3, "gradient_accumulation_steps": 2}
+#: Only a few numbers beside the model's are trained, with a dropout of their own.
+ADAPTER = {"use_peft": True, "lora_dropout": 0.2, "max_steps": 4, "logging_steps": 2, "eval_steps": 2}
 NAMES = ("loss", "grad_norm", "learning_rate", "eval_loss", "train_loss")
 
 
@@ -100,7 +102,8 @@ class Runner:
         return {name: self.job.series(name) for name in NAMES}
 
     def weights(self) -> bytes:
-        return (self.job.dir.artifacts / "model" / "model.safetensors").read_bytes()
+        (file,) = self.job.dir.artifacts.glob("*/*.safetensors")
+        return file.read_bytes()
 
     def checkpoints(self) -> list[str]:
         return sorted(path.name for path in self.job.dir.checkpoints.iterdir())
@@ -154,8 +157,11 @@ def uninterrupted(
         (EVERY_FIFTH, 4),
         (EVERY_FIFTH, 6),  # evaluated, not logged
         (EVERY_FIFTH, 11),  # the last one, in the middle of an epoch
+        (ADAPTER, 3),
+        (ADAPTER, 4),  # the last one
+        ({**ADAPTER, "load_in_4bit": True, "bf16": True}, 2),
     ],
-    ids=lambda value: str(value) if isinstance(value, int) else f"logging_steps {value.get('logging_steps', 1)}",
+    ids=lambda value: str(value) if isinstance(value, int) else "-".join(value),
 )
 def test_losses_after_a_release_are_those_of_an_uninterrupted_run(
     runner: Runner,
@@ -276,8 +282,8 @@ def test_a_release_comes_too_late_when_all_steps_are_done(runner: Runner, monkey
 
     train_from = RecipeTrainer.train_from
 
-    def trained(trainer: RecipeTrainer, checkpoint: Path | None) -> None:
-        train_from(trainer, checkpoint)
+    def trained(trainer: RecipeTrainer, checkpoint: Path | None, *, finished: bool = False) -> None:
+        train_from(trainer, checkpoint, finished=finished)
         runner.job.wish(Desired.RELEASED, 5)
 
     monkeypatch.setattr(RecipeTrainer, "train_from", trained)

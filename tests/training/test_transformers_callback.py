@@ -17,6 +17,7 @@ from jupyter_trainlive.protocol.journal import JournalReader
 from jupyter_trainlive.protocol.states import Job as FoldedJob
 from jupyter_trainlive.protocol.states import Journal, fold
 from jupyter_trainlive.protocol.values import carry
+from jupyter_trainlive.training import pace
 from jupyter_trainlive.training.recorder import Recorder
 
 from .conftest import Job
@@ -109,9 +110,7 @@ def test_steps_are_timed_and_the_last_one_is_always_recorded(in_job: Job, traine
 
 
 def test_slow_steps_are_all_recorded(in_job: Job, trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from jupyter_trainlive.training import transformers_callback
-
-    monkeypatch.setattr(transformers_callback, "STEP_INTERVAL_SECONDS", 0)
+    monkeypatch.setattr(pace, "INTERVAL_SECONDS", 0)
     trainer(logging_steps=100).train()
     assert [step for step, _ in in_job.series("step_time_seconds")] == [1, 2, 3, 4, 5, 6]
 
@@ -157,11 +156,15 @@ def test_a_callback_that_fails_never_reaches_the_training(
 
 
 @pytest.mark.usefixtures("outside")
-def test_outside_of_a_job_it_only_says_so(trainer: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_training_outside_of_a_job_that_can_not_be_recorded_goes_on(
+    trainer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TRAINLIVE_JOBS_DIR", str(tmp_path / "file" / "jobs"))
     run = trainer()
     run.train()
     assert run.state.global_step == 6
-    assert capsys.readouterr().err.count("nothing is recorded") == 1
+    assert capsys.readouterr().err.count("Nothing can be recorded in") == 1
 
 
 def test_data_loader_workers_disturb_nothing(in_job: Job, trainer: Callable[..., Any]) -> None:
@@ -173,8 +176,6 @@ def test_data_loader_workers_disturb_nothing(in_job: Job, trainer: Callable[...,
 def test_a_held_trainer_waits_between_two_steps_and_that_is_no_steps_time(
     in_job: Job, trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jupyter_trainlive.training import transformers_callback
-
     def resume_once_held() -> None:
         while not in_job.records("held"):
             time.sleep(0.005)
@@ -186,7 +187,7 @@ def test_a_held_trainer_waits_between_two_steps_and_that_is_no_steps_time(
         server.start()
 
     server = threading.Thread(target=resume_once_held)
-    monkeypatch.setattr(transformers_callback, "STEP_INTERVAL_SECONDS", 0)
+    monkeypatch.setattr(pace, "INTERVAL_SECONDS", 0)
     trainer(extra=[at_step(3, pause)]).train()
     server.join()
     (held,), (resumed,) = in_job.records("held"), in_job.records("resumed")
@@ -213,11 +214,11 @@ def test_several_processes_that_train_together_are_neither_held_nor_released(
     from transformers import TrainingArguments
 
     in_job.wish(Desired.PAUSED, 1)
-    run = trainer(logging_steps=100)
-    monkeypatch.setattr(TrainingArguments, "world_size", 2)
     from jupyter_trainlive import TrainLiveCallback
 
     callback = TrainLiveCallback()
+    run = trainer(callback, logging_steps=100)
+    monkeypatch.setattr(TrainingArguments, "world_size", 2)
     callback.on_train_begin(run.args, run.state, run.control)
     callback.on_step_end(run.args, run.state, run.control)
     (refused,) = in_job.records("pause_refused")
@@ -255,3 +256,27 @@ def test_after_a_trainer_has_returned_log_is_held_again(in_job: Job, trainer: Ca
     log({"accuracy": 1.0})
     server.join()
     assert [record["step"] for record in in_job.records("held")] == [6]
+
+
+def test_of_several_callbacks_in_one_trainer_one_records(in_job: Job, trainer: Callable[..., Any]) -> None:
+    from jupyter_trainlive import TrainLiveCallback
+    from jupyter_trainlive.training.transformers_callback import AutomaticCallback
+
+    class Asked(TrainLiveCallback):
+        """One that somebody has asked for."""
+
+    def recorded(*callbacks: Any, later: Any = None) -> tuple[int, int]:
+        before = len(in_job.records("segment")), len(in_job.series("eval_loss"))
+        run = trainer(callbacks[0], extra=list(callbacks[1:]), logging_steps=3)
+        if later is not None:
+            run.add_callback(later)
+        run.evaluate()
+        run.train()
+        run.evaluate()
+        assert in_job.series("loss")[-2:] == [(e["step"], e["loss"]) for e in run.state.log_history if "loss" in e]
+        return len(in_job.records("segment")) - before[0], len(in_job.series("eval_loss")) - before[1]
+
+    assert recorded(AutomaticCallback()) == (1, 2)
+    assert recorded(AutomaticCallback(), TrainLiveCallback(), Asked()) == (1, 2)
+    assert recorded(AutomaticCallback(), later=Asked()) == (1, 2)
+    assert len(in_job.series("loss")) == 6

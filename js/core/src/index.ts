@@ -7,5 +7,5 @@ export { h, setAttribute, setShown, setText } from "./view/dom";
 export { mountJob } from "./view/job";
 export { phaseText, statusBadge } from "./view/status";
 export { isEnded, isReleased, type Gpu, type Job, type System } from "./wire/protocol";
-export { ServerError, getSystem, listJobs, pageServer, type Server } from "./wire/server";
+export { ServerError, getSystem, listJobs, openConsole, pageServer, type Server } from "./wire/server";
 export { reviveWatched } from "./wire/shared";

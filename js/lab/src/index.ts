@@ -3,13 +3,14 @@
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, WidgetTracker } from "@jupyterlab/apputils";
 import { LabIcon } from "@jupyterlab/ui-components";
-import type { Job } from "@jupyter-trainlive/core";
+import { openConsole, type Job } from "@jupyter-trainlive/core";
 import { TrainingPanel } from "./panel";
 import { labServer } from "./server";
 import { JobTab } from "./tab";
 
 const SHOW = "trainlive:show-jobs";
 const OPEN = "trainlive:open-job";
+const CONSOLE = "trainlive:open-console";
 
 const icon = new LabIcon({
   name: "trainlive:curve",
@@ -46,12 +47,20 @@ const plugin: JupyterFrontEndPlugin<void> = {
         if (!job_id) return;
         let tab = tabs.find((candidate) => candidate.job_id === job_id);
         if (!tab) {
-          tab = new JobTab(server, job_id, String(args.name ?? "") || null);
+          tab = new JobTab(server, job_id, String(args.name ?? "") || null, () => app.commands.execute(CONSOLE, { job_id }));
           tab.title.icon = icon;
           void tabs.add(tab);
         }
         if (!tab.isAttached) app.shell.add(tab, "main", { type: "Training" });
         app.shell.activateById(tab.id);
+      },
+    });
+    app.commands.addCommand(CONSOLE, {
+      label: "Open Console on Kept Kernel",
+      caption: "Open a console on the kernel that a finished training job left behind",
+      async execute(args) {
+        const id = await openConsole(server, String(args.job_id ?? ""));
+        await app.commands.execute("console:create", { kernelPreference: { id }, insertMode: "split-bottom" });
       },
     });
     palette?.addItem({ command: SHOW, category: "Training" });

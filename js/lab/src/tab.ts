@@ -10,6 +10,7 @@ export class JobTab extends Widget {
     server: Server,
     readonly job_id: string,
     name: string | null,
+    openConsole: () => Promise<void>,
   ) {
     super();
     this.id = `trainlive-${job_id}`;
@@ -17,7 +18,7 @@ export class JobTab extends Widget {
     this.title.label = name || job_id;
     this.title.caption = job_id;
     this.title.closable = true;
-    mountJob(this.node, { server, job_id, name, signal: this.closing.signal });
+    mountJob(this.node, { server, job_id, name, signal: this.closing.signal, openConsole });
   }
 
   protected override onActivateRequest(): void {

@@ -15,8 +15,10 @@ from .jobs import (
     ResumeHandler,
     StatusHandler,
 )
+from .kept import ConsoleHandler, EndKernelHandler
 from .metrics import MetricsCsvHandler, MetricsHandler
 from .output import LogHandler
+from .schema import SchemaHandler
 from .stream import TrainingSocket
 from .system import HelloHandler, SystemHandler
 
@@ -27,6 +29,7 @@ ROUTES: list[tuple[str, type[Any]]] = [
     (r"/trainlive/api/hello", HelloHandler),
     (r"/trainlive/api/system", SystemHandler),
     (r"/trainlive/api/training/execute", ExecuteHandler),
+    (r"/trainlive/api/training/schema", SchemaHandler),
     (r"/trainlive/api/training/clean", CleanHandler),
     (r"/trainlive/api/training/reindex", ReindexHandler),
     (r"/trainlive/api/training/jobs", JobsHandler),
@@ -34,6 +37,8 @@ ROUTES: list[tuple[str, type[Any]]] = [
     (rf"/trainlive/api/training/jobs/{_JOB}/pause", PauseHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/resume", ResumeHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/cancel", CancelHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/end_kernel", EndKernelHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/console", ConsoleHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/log", LogHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/metrics", MetricsHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/metrics\.csv", MetricsCsvHandler),

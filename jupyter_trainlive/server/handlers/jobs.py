@@ -7,25 +7,43 @@ import time
 from typing import Any
 
 from ...jobs.errors import InvalidRequest
-from ...jobs.files import last_lines, listing
+from ...jobs.files import environment, last_lines, listing
 from ...jobs.tracker import Tracker
 from ...protocol.messages import job_view, message
 from ...protocol.states import Job, Status
 from ...protocol.values import carry
 from .base import ApiBase, allowed
+from .kept import with_memory
 
 _LIMIT, _MOST = 50, 500
 
 
 class ExecuteHandler(ApiBase):
-    """``POST api/training/execute``: the recipe, by its parameters."""
+    """``POST api/training/execute``: the recipe, by its parameters; with ``{"dry_run": true}`` what it would do."""
+
+    _answering: asyncio.Task[dict[str, Any]] | None = None
 
     @allowed("write")
     async def post(self) -> None:
         body = self.json_body()
         if isinstance(body, dict) and "kind" in body:
             raise InvalidRequest("kind", "is not a parameter here: this call runs the fine-tune recipe")
-        await submit(self, {"kind": "finetune", **body} if isinstance(body, dict) else body)
+        request = {"kind": "finetune", **body} if isinstance(body, dict) else body
+        dry_run = request.pop("dry_run", None) if isinstance(request, dict) else None
+        if dry_run is not None and not isinstance(dry_run, bool):
+            raise InvalidRequest("dry_run", "must be true to learn what the training would do, or false to start it")
+        if not dry_run:
+            return await submit(self, request)
+        self._answering = asyncio.create_task(self.services.manager.dry_run(request))
+        # Cancelled where the client has gone, or the server goes.
+        await asyncio.wait({self._answering})
+        if not self._answering.cancelled():
+            self.answer(self._answering.result())
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._answering is not None:
+            self._answering.cancel()
 
 
 class JobsHandler(ApiBase):
@@ -55,7 +73,7 @@ class JobsHandler(ApiBase):
         more = len(found) > limit
         self.answer(
             {
-                "jobs": [job_view(tracker.job, tracker.place) for tracker in page],
+                "jobs": await with_memory([job_view(tracker.job, tracker.place) for tracker in page], page),
                 "next_cursor": page[-1].job_dir.job_id if more else None,
             }
         )
@@ -153,14 +171,16 @@ async def detailed(tracker: Tracker) -> dict[str, Any]:
     series = [
         {"name": name, "count": summary.count, "last": carry(summary.last)} for name, summary in tracker.series.items()
     ]
+    (view,) = await with_memory([job_view(tracker.job, tracker.place)], [tracker])
     files = await asyncio.to_thread(listing, tracker.job_dir)
     tail = await asyncio.to_thread(last_lines, tracker.job_dir.output_log)
     return {
-        **job_view(tracker.job, tracker.place),
+        **view,
         "series": series,
         "directory": str(tracker.job_dir.path),
         "files": files,
         "output_tail": tail,
+        "environment": await asyncio.to_thread(environment, tracker.job_dir),
     }
 
 

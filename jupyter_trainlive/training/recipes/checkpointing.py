@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from ...protocol.checkpoints import (
     read_manifest,
     step_of,
 )
-from ...protocol.values import dumps
+from ...protocol.values import dumps, whole
 from ..disk import disk_full, free_bytes, in_words
 from ..errors import RecipeError
 
 _PARTIAL = ".saving-"
+_STATE = "trainer_state.json"
 
 
 class CheckpointError(Exception):
@@ -29,10 +31,13 @@ class CheckpointError(Exception):
 
 
 class CheckpointStore:
-    """The checkpoints in one folder, of which the newest `keep` are kept.
+    """The checkpoints in one folder, of which the newest `keep` are kept, and the `best` one where there is one.
 
     `expected_bytes` is about what the first one takes; the others are taken to be as large as the last.
     """
+
+    #: The one that is not deleted, however old: what the training is to end with.
+    best: Path | None = None
 
     def __init__(self, folder: Path, *, keep: int, expected_bytes: int) -> None:
         self._folder = folder
@@ -41,6 +46,10 @@ class CheckpointStore:
         # What a process that was killed had not finished.
         for left in folder.glob(f"{_PARTIAL}*"):
             shutil.rmtree(left, ignore_errors=True)
+
+    def path_of(self, step: int) -> Path:
+        """Where the checkpoint of a step lies, once it is written."""
+        return self._folder / checkpoint_name(step)
 
     def write(self, step: int, save: Callable[[Path], None], facts: dict[str, Any]) -> Path:
         """Have `save` write a checkpoint into a folder that it is given, and make it ours; returns its path.
@@ -52,7 +61,7 @@ class CheckpointStore:
         `save` raises for another reason; then nothing of it is left.
         """
         self._check_room(step)
-        final = self._folder / checkpoint_name(step)
+        final = self.path_of(step)
         partial = self._folder / f"{_PARTIAL}{final.name}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700)
@@ -89,23 +98,84 @@ class CheckpointStore:
             )
 
     def _rotate(self, newest: Path) -> None:
-        """Delete what is too much, the incomplete first and then the oldest."""
-        others = [path for path in checkpoints_in(self._folder) if path != newest]
+        """Delete what is too much, the incomplete first and then the oldest; never the newest or the best."""
+        kept = {newest, self.best}
+        others = [path for path in checkpoints_in(self._folder) if path not in kept]
         others.sort(key=is_complete)
-        for path in others[: max(0, len(others) + 1 - self._keep)]:
+        best = self.best is not None and self.best != newest and self.best.parent == self._folder
+        for path in others[: max(0, len(others) + 1 + best - self._keep)]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def to_go_on_from(folder: Path, attempt: int) -> Path | None:
-    """The checkpoint from which an attempt at a job goes on, which the log is told; None where it begins."""
-    if attempt == 1:
-        return None
-    checkpoint = newest_complete(folder)
-    if checkpoint is None:
-        print("There is no complete checkpoint to go on from, so the training begins again")
-    else:
+def to_go_on_from(folder: Path, attempt: int, given: Path | None = None) -> Path | None:
+    """The checkpoint from which an attempt at a job goes on, which the log is told; None where it begins.
+
+    `given` is the one with which its first attempt begins.
+    """
+    checkpoint = None if attempt == 1 else newest_complete(folder)
+    if checkpoint is not None:
         print(f"Goes on from the checkpoint of step {step_of(checkpoint)}")
-    return checkpoint
+        return checkpoint
+    if given is not None:
+        print(f"Goes on from {given}")
+    elif attempt > 1:
+        print("There is no complete checkpoint to go on from, so the training begins again")
+    return given
+
+
+def given_checkpoint(values: Mapping[str, Any]) -> Path | None:
+    """The checkpoint that the parameters name to begin with. Raises RecipeError where it can't be one of theirs."""
+    given = values["resume_from_checkpoint"]
+    if given is None:
+        return None
+    folder = Path(given).expanduser().absolute()
+    adapter = (folder / "adapter_config.json").is_file()
+    problem = None
+    if not folder.is_dir():
+        problem = "is no folder on this machine"
+    elif not (folder / _STATE).is_file():
+        problem = f"holds no {_STATE}, so it is no checkpoint of a Trainer"
+    elif not (folder / "optimizer.pt").is_file():
+        problem = "holds no optimizer.pt, so nothing can go on from it"
+    elif (folder / MANIFEST).exists() and not is_complete(folder):
+        problem = "is not complete: some of its files are missing or torn"
+    elif adapter and not values["use_peft"]:
+        problem = "holds an adapter; set use_peft"
+    elif values["use_peft"] and not adapter:
+        problem = "holds a whole model and no adapter; leave out use_peft"
+    if problem is None:
+        return folder
+    raise RecipeError(
+        f"resume_from_checkpoint {folder} {problem}",
+        "Give a folder checkpoint-<step>, such as those in the checkpoints folder of another job.",
+        field="resume_from_checkpoint",
+    )
+
+
+def steps_done(checkpoint: Path) -> int | None:
+    """How many steps a checkpoint has behind it; None where it doesn't say."""
+    try:
+        state = json.loads((checkpoint / _STATE).read_bytes())
+    except (OSError, ValueError):
+        return step_of(checkpoint)
+    return whole(state.get("global_step")) if isinstance(state, dict) else None
+
+
+def require_steps_left(checkpoint: Path, steps: int) -> None:
+    """Raise RecipeError where a checkpoint to begin with has all the steps of the training behind it."""
+    done = steps_done(checkpoint)
+    if done is not None and done >= steps:
+        raise RecipeError(
+            f"resume_from_checkpoint has {done} steps behind it, and this training has only {steps}",
+            "Raise num_train_epochs or max_steps; both count from the beginning, the checkpoint's steps included.",
+            field="resume_from_checkpoint",
+        )
+
+
+def fingerprint_of(checkpoint: Path) -> str | None:
+    """By what the data can be told that a checkpoint was trained on; None where it doesn't say."""
+    fingerprint = (read_manifest(checkpoint) or {}).get("data")
+    return fingerprint if isinstance(fingerprint, str) else None
 
 
 def is_finished(checkpoint: Path) -> bool:
@@ -114,18 +184,18 @@ def is_finished(checkpoint: Path) -> bool:
     return manifest is not None and manifest.get("finished") is True
 
 
-def require_room(folder: Path, model_bytes: int, checkpoint_bytes: int) -> None:
-    """Raise RecipeError where the trained model and one checkpoint (0: none is asked for) would find no room.
+def require_room(folder: Path, result_bytes: int, checkpoint_bytes: int, result: str = "the trained model") -> None:
+    """Raise RecipeError where the result and one checkpoint (0: none is asked for) would find no room.
 
     Better to know it now than when the training is over.
     """
-    needed, free = model_bytes + checkpoint_bytes, free_bytes(folder)
+    needed, free = result_bytes + checkpoint_bytes, free_bytes(folder)
     if free is None or free >= needed:
         return
     checkpoint = f" and one checkpoint ({in_words(checkpoint_bytes)})" if checkpoint_bytes else ""
     none = ', have no checkpoints (save_strategy "no")' if checkpoint_bytes else ""
     raise RecipeError(
-        f"there is not enough room at {folder}: the trained model ({in_words(model_bytes)}){checkpoint} need "
+        f"there is not enough room at {folder}: {result} ({in_words(result_bytes)}){checkpoint} need "
         f"{in_words(needed)}, and {in_words(free)} are free",
         f"Free some there{none}, or take a smaller model; save_total_limit bounds how many checkpoints are kept.",
     )

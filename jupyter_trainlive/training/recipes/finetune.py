@@ -1,44 +1,54 @@
-"""The fine-tune of a causal language model with transformers' Trainer.
+"""The fine-tune of a language model with transformers' Trainer: all of its weights, or an adapter beside them.
 
-All weights are trained, in 32 bits; `bf16` and `fp16` are mixed precision, as the Trainer means them. Code
+Weights that are trained have 32 bits; `bf16` and `fp16` are mixed precision, as the Trainer means them. Code
 that comes with a model is never run.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import importlib
-import math
-import random
-import shutil
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...protocol.control import Desired
-from ...protocol.dataset import read_rows
 from ...protocol.jobdir import JobDir
 from ...protocol.parameters import check_model, validate
 from ..control import Cancelled, Released
-from ..errors import RecipeError
 from ..recorder import Recorder
-from . import rows
-from .checkpointing import CheckpointStore, is_finished, require_room, to_go_on_from
-from .rows import Tokens
+from .adapters import attach, load_adapter
+from .arguments import make_arguments, missing_package, steps_of
+from .checkpointing import (
+    CheckpointStore,
+    fingerprint_of,
+    given_checkpoint,
+    is_finished,
+    require_room,
+    require_steps_left,
+    steps_done,
+    to_go_on_from,
+)
+from .data import Prepared, prepare
+from .memory import count, optimizer_bytes
+from .models import check_vocabulary, length_limit, load_config, load_model, load_tokenizer, require_packages
+from .rows import collator
+from .saving import best_checkpoint, save
 
 _NEARLY_DONE = "All steps are done, and only the result is still evaluated and saved; the GPU is free right after that."
-#: Numbers of 32 bits that an optimizer keeps for each of the model's; others keep next to nothing.
-_OPTIMIZER_STATES = {"adamw_torch": 2, "adamw_torch_fused": 2}
+_CHANGED = (
+    "The data, or how it becomes tokens, is not what it was when the checkpoint was written: some rows may be learned "
+    "twice, others not at all."
+)
 
 
-def run(parameters: object, job_dir: JobDir, recorder: Recorder) -> None:
-    """Fine-tune, and leave model and tokenizer in `artifacts/model` for `from_pretrained`.
+def run(parameters: object, job_dir: JobDir, recorder: Recorder, namespace: dict[str, Any] | None = None) -> None:
+    """Fine-tune, and leave model and tokenizer in `artifacts/model`, or of an adapter in `artifacts/adapter`.
 
-    From the second attempt on it goes on from the newest complete checkpoint. Raises ParameterError,
-    DatasetError, RecipeError or NonFiniteLoss with a reason to read, Cancelled or Released when that was wished,
-    and whatever torch raises while it trains. Whatever it raises, artifacts/ holds nothing half-saved.
+    From the second attempt on it goes on from the newest complete checkpoint. `namespace` gets ``tokenizer``,
+    ``model`` and ``trainer`` as soon as each is there. Raises ParameterError, DatasetError, RecipeError or
+    NonFiniteLoss with a reason to read, Cancelled or Released when that was wished, and whatever torch raises while
+    it trains. Whatever it raises, artifacts/ holds nothing half-saved.
     """
+    shown: dict[str, Any] = {} if namespace is None else namespace
     values = validate(parameters)
     values["model_name"] = check_model(values["model_name"])
 
@@ -51,23 +61,28 @@ def run(parameters: object, job_dir: JobDir, recorder: Recorder) -> None:
             raise Released
 
     recorder.phase("loading data")
-    _require_torch(values)
-    tokenizer = _load_tokenizer(values["model_name"])
-    limit = _length_limit(values, tokenizer)
-    data = rows.encode(read_rows(values["dataset_path"]), tokenizer, limit, pause)
-    train, evaluation = _split(data.rows, values)
-    _report(data, train, evaluation, limit)
+    require_packages(values)
+    given = given_checkpoint(values)
+    tokenizer = shown["tokenizer"] = load_tokenizer(values["model_name"])
+    config = load_config(values["model_name"], values["task"])
+    limit = length_limit(values, config, tokenizer)
+    data = prepare(values, tokenizer, limit, pause)
+    for line in (*data.summary(limit), *data.warnings):
+        print(line)
 
     pause()
-    checkpoint = to_go_on_from(job_dir.checkpoints, recorder.attempt)
+    start = _start(values, job_dir, recorder, given, data)
     recorder.phase("loading model")
-    finished = checkpoint is not None and is_finished(checkpoint)
-    model = _load_model(str(checkpoint) if finished else values["model_name"])
-    _check_vocabulary(model, data.rows)
-    trainer = _trainer(values, job_dir, recorder, model, tokenizer, train, evaluation)
+    model = shown["model"] = _model(values, tokenizer, data, start)
+    trainer = shown["trainer"] = _trainer(values, job_dir, recorder, model, tokenizer, data)
 
     pause()
-    trainer.train_from(checkpoint)
+    try:
+        trainer.train_from(start.checkpoint, finished=start.finished)
+    except (ImportError, ValueError) as error:
+        # The optimizer is made as the training begins.
+        explained = None if trainer.optimizer is not None else missing_package(values, error)
+        raise explained or error from error
     steps: int = trainer.state.global_step
 
     def pause_before_the_end() -> None:
@@ -76,184 +91,136 @@ def run(parameters: object, job_dir: JobDir, recorder: Recorder) -> None:
             raise Cancelled
 
     pause_before_the_end()
-    if evaluation:
+    _tell_how_it_ended(values, trainer)
+    if len(data.evaluation):
         last = trainer.state.log_history[-2:]
         if not any("eval_loss" in entry and entry["step"] == steps for entry in last):
             trainer.evaluate()
             pause_before_the_end()
     recorder.phase("saving")
-    with _saved_whole(job_dir, "model") as folder:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    recorder.artifact("artifacts/model")
-    print(f"Trained {steps} steps; the model lies in {job_dir.artifacts / 'model'}")
+    names = save(model, tokenizer, values, job_dir, recorder, data.labels or None)
+    what = "adapter" if values["use_peft"] else "model"
+    print(f"Trained {steps} steps; the {what} lies in {job_dir.artifacts / names[0]}")
+    if len(names) > 1:
+        print(f"Merged into the model it lies in {job_dir.artifacts / names[1]}")
 
 
-def _require_torch(values: dict[str, Any]) -> None:
-    try:
-        import torch
-        import transformers
+@dataclass(frozen=True)
+class _Start:
+    """Where the training begins: at a checkpoint, or at its end (`finished`), or at the model's own weights."""
 
-        importlib.import_module("accelerate")
-    except ImportError as error:
-        raise RecipeError(
-            f"{error.name or 'a package'} is missing in the environment of the training kernel",
-            'Run pip install "jupyter_trainlive[train]" in that environment.',
-        ) from None
-    # Bars are for terminals; under a kernel they would be widgets that nobody sees.
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if values["fp16"] and not torch.cuda.is_available():
-        raise RecipeError("fp16 needs a GPU, and this process has none", "Leave fp16 out, or take bf16.")
+    checkpoint: Path | None = None
+    finished: bool = False
+
+    def weights(self, values: dict[str, Any]) -> Path | None:
+        """The folder of the weights that a finished training ends with; None where it still learns them."""
+        if not self.finished or self.checkpoint is None:
+            return None
+        best = best_checkpoint(self.checkpoint) if values["load_best_model_at_end"] else None
+        return best or self.checkpoint
 
 
-def _load_tokenizer(name: str) -> Any:
-    from transformers import AutoTokenizer
-
-    with _loading(f"the tokenizer of {name}"):
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
-def _load_model(name: str) -> Any:
+def _start(values: dict[str, Any], job_dir: JobDir, recorder: Recorder, given: Path | None, data: Prepared) -> _Start:
+    """Where this attempt begins. Raises RecipeError where it was given a checkpoint that leaves nothing to do."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    with _loading(f"the model {name}"):
-        # 32 bits whatever it was saved in: AdamW's small steps vanish in 16, and fp16's scaler refuses them.
-        return AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
-
-
-@contextlib.contextmanager
-def _loading(what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        reason = lines[0] if len(lines[0]) < 300 else lines[0][:299] + "…"
-        raise RecipeError(
-            f"{what[0].upper()}{what[1:]} can't be loaded: {type(error).__name__}: {reason}",
-            "Check model_name for typing errors. A model from the hub needs the network, or its files in the cache, "
-            "and a token (HF_TOKEN) where its owner grants access; a folder must be one that save_pretrained "
-            "wrote. It must be a causal language model that needs no code of its own.",
-        ) from error
+    checkpoint = to_go_on_from(job_dir.checkpoints, recorder.attempt, given)
+    if checkpoint is None:
+        return _Start()
+    fingerprint = fingerprint_of(checkpoint)
+    if fingerprint is not None and fingerprint != data.fingerprint:
+        recorder.alert("data_changed", _CHANGED, steps_done(checkpoint))
+        print(_CHANGED)
+    if checkpoint != given:
+        return _Start(checkpoint, is_finished(checkpoint))
+    steps, _ = steps_of(values, len(data.train), torch.cuda.device_count())
+    require_steps_left(checkpoint, steps)
+    return _Start(checkpoint)
 
 
-def _length_limit(values: dict[str, Any], tokenizer: Any) -> int:
-    """Tokens of a row: as asked for, but never more than tokenizer and model take."""
-    from transformers import AutoConfig
+def _model(values: dict[str, Any], tokenizer: Any, data: Prepared, start: _Start) -> Any:
+    """The model to train, with its adapter where one is trained."""
+    from transformers import set_seed
 
-    name: str = values["model_name"]
-    with _loading(f"the configuration of {name}"):
-        config = AutoConfig.from_pretrained(name)
-    limits = (getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
-    known = [limit for limit in limits if isinstance(limit, int) and limit > 1]
-    return min([int(values["max_length"]), *known])
-
-
-def _split(all_rows: list[Tokens], values: dict[str, Any]) -> tuple[list[Tokens], list[Tokens]]:
-    """Rows to train on and rows to evaluate on, drawn by the seed."""
-    if not all_rows:
-        raise RecipeError("dataset_path has no row with a token to learn", "Give longer rows, or raise max_length.")
-    count = math.ceil(len(all_rows) * values["eval_split"])
-    if count and count >= len(all_rows):
-        raise RecipeError(
-            f"eval_split {values['eval_split']:g} leaves no row of {len(all_rows)} to train on",
-            "Lower eval_split or add rows.",
-        )
-    chosen = set(random.Random(values["seed"]).sample(range(len(all_rows)), count))
-    train = [row for index, row in enumerate(all_rows) if index not in chosen]
-    return train, [all_rows[index] for index in sorted(chosen)]
-
-
-def _report(data: rows.Encoded, train: list[Tokens], evaluation: list[Tokens], limit: int) -> None:
-    print(f"{len(train)} rows to train on, {len(evaluation)} to evaluate on, {data.tokens} tokens in all")
-    if data.truncated:
-        print(f"{data.truncated} rows were cut at {limit} tokens")
-    if data.unusable:
-        print(f"{data.unusable} rows were left out: nothing to learn in their first {limit} tokens")
-
-
-def _check_vocabulary(model: Any, all_rows: list[Tokens]) -> None:
-    """A token the model has no embedding for would crash deep inside torch, on a GPU past repair."""
-    size = model.get_input_embeddings().weight.shape[0]
-    largest = max(max(row.ids) for row in all_rows)
-    if largest >= size:
-        raise RecipeError(
-            f"the tokenizer of model_name gives token {largest}, but the model knows only {size}",
-            "Give a model whose tokenizer belongs to it.",
-        )
+    # A new head and a new adapter begin with random numbers.
+    set_seed(values["seed"])
+    config = load_config(values["model_name"], values["task"], data.labels or None)
+    weights = start.weights(values)
+    model = load_model(values, config, tokenizer, None if values["use_peft"] else weights)
+    check_vocabulary(model, max(rows.largest_token() for rows in (data.train, data.evaluation) if len(rows)))
+    if values["use_peft"]:
+        model = attach(model, values)
+        if weights is not None:
+            load_adapter(model, weights)
+        trained, total = model.get_nb_trainable_parameters()
+        print(f"{trained:,} parameters are trained, of {total:,} ({100 * trained / total:.2g} %)")
+    return model
 
 
 def _trainer(
-    values: dict[str, Any],
-    job_dir: JobDir,
-    recorder: Recorder,
-    model: Any,
-    tokenizer: Any,
-    train: list[Tokens],
-    evaluation: list[Tokens],
+    values: dict[str, Any], job_dir: JobDir, recorder: Recorder, model: Any, tokenizer: Any, data: Prepared
 ) -> Any:
-    import torch
-    from transformers import TrainingArguments
+    from transformers import EarlyStoppingCallback
     from transformers.trainer_callback import PrinterCallback
 
     from .trainer import RecipeTrainer
 
-    model_bytes = 4 * sum(parameter.numel() for parameter in model.parameters())
-    checkpoint_bytes = model_bytes * (1 + _OPTIMIZER_STATES.get(values["optim"], 0))
-    require_room(job_dir.path, model_bytes, checkpoint_bytes if values["save_strategy"] != "no" else 0)
-    ours = ("model_name", "dataset_path", "max_length", "eval_split")
-    given = {name: value for name, value in values.items() if name not in ours and value is not None}
-    if given.pop("gradient_checkpointing"):
-        # Later releases of transformers 5 warn about the old name.
-        known = TrainingArguments.__dataclass_fields__
-        new = "activation_checkpointing"
-        given[new if new in known else "gradient_checkpointing"] = True
-    accelerated = torch.cuda.is_available() or torch.backends.mps.is_available()
-    try:
-        arguments = TrainingArguments(
-            output_dir=str(job_dir.checkpoints),
-            # Said outright, or bf16 is refused without a GPU.
-            use_cpu=not accelerated,
-            dataloader_pin_memory=torch.cuda.is_available(),
-            remove_unused_columns=False,
-            report_to="none",
-            disable_tqdm=True,
-            logging_first_step=True,
-            # Else a run whose loss is NaN throughout shows a loss of zero.
-            logging_nan_inf_filter=False,
-            **given,
-        )
-    except (ValueError, ImportError) as error:
-        raise RecipeError(f"transformers refuses these parameters: {error}") from error
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    checkpoint_bytes = _require_room(values, job_dir, model)
+    patience = values["early_stopping_patience"]
+    evaluating: dict[str, Any] = {}
+    if data.labels:
+        # Of each row its class only, or an evaluation would keep the numbers of all classes.
+        evaluating = {"compute_metrics": _accuracy, "preprocess_logits_for_metrics": _choices}
     trainer = RecipeTrainer(
         store=CheckpointStore(job_dir.checkpoints, keep=values["save_total_limit"], expected_bytes=checkpoint_bytes),
         recorder=recorder,
+        facts={"data": data.fingerprint},
+        early_stopping=patience and EarlyStoppingCallback(patience, values["early_stopping_threshold"] or 0.0),
         model=model,
-        args=arguments,
-        train_dataset=train,
-        eval_dataset=evaluation or None,
-        data_collator=functools.partial(rows.collate, pad=pad),
+        args=make_arguments(values, job_dir.checkpoints),
+        train_dataset=data.train,
+        eval_dataset=data.evaluation if len(data.evaluation) else None,
+        data_collator=collator(values["task"], tokenizer, model if values.get("label_smoothing_factor") else None),
         processing_class=tokenizer,
+        **evaluating,
     )
     # It prints every point of every curve into the log.
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-@contextlib.contextmanager
-def _saved_whole(job_dir: JobDir, name: str) -> Iterator[Path]:
-    """A folder that becomes `artifacts/<name>` once all of it is written, and else is gone."""
-    partial, final = job_dir.path / f".saving-{name}", job_dir.artifacts / name
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(mode=0o700)
-    try:
-        yield partial
-        # Only an earlier attempt of this job can have left one.
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+def _require_room(values: dict[str, Any], job_dir: JobDir, model: Any) -> int:
+    """Look whether what the training leaves finds room; bytes of one checkpoint. Raises RecipeError."""
+    trained = count(model, trained_only=True)
+    result_bytes, what = 4 * trained, "the adapter" if values["use_peft"] else "the trained model"
+    if values["merge_adapter"]:
+        # Saved in the type that the model was saved in.
+        size = getattr(getattr(model.config, "dtype", None), "itemsize", 4)
+        result_bytes += size * int(model.get_nb_trainable_parameters()[1])
+        what = "the adapter and the model that it is merged into"
+    checkpoint_bytes = 4 * trained + int(optimizer_bytes(values["optim"], trained))
+    require_room(job_dir.path, result_bytes, checkpoint_bytes if values["save_strategy"] != "no" else 0, what)
+    return checkpoint_bytes
+
+
+def _accuracy(evaluated: Any) -> dict[str, float]:
+    return {"accuracy": float((evaluated.predictions == evaluated.label_ids).mean())}
+
+
+def _choices(logits: Any, labels: Any) -> Any:
+    return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
+
+
+def _tell_how_it_ended(values: dict[str, Any], trainer: Any) -> None:
+    """What the log should say of early stopping and the best model."""
+    state = trainer.state
+    if trainer.stopped_early:
+        print(
+            f"Stopped early at step {state.global_step}: no better in {values['early_stopping_patience']} evaluations"
+        )
+    if values["load_best_model_at_end"]:
+        if state.best_model_checkpoint is None:
+            print("No checkpoint of the best model is there, so the last one is kept")
+        else:
+            name = Path(state.best_model_checkpoint).name.replace("checkpoint-", "step ")
+            print(f"The best model is kept: {name}, {values['metric_for_best_model']} {state.best_metric:.6g}")

@@ -1,14 +1,19 @@
-"""Rows of text as tokens with their labels, and batches of them."""
+"""Rows as tokens in flat memory, and batches of them.
+
+A row as objects of its own would take a hundred bytes besides its tokens, and processes that make batches would
+copy all of it one by one, because looking at an object writes to it.
+"""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
-from ...protocol.dataset import Completion, Conversation, Row, Text
-from ..errors import RecipeError
+from ...protocol.parameter_rules import CAUSAL, CLASSIFICATION
 
 if TYPE_CHECKING:
     import torch
@@ -19,103 +24,203 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Tokens:
-    """One row: its token ids, of which the first `given` are read but not learned."""
+    """One row: its tokens, a mark for each, and its labels.
+
+    In causal-lm a mark of 1 says that the token is to be learned. In sequence-classification the marks are the token
+    types, where the tokenizer has them, and the labels are one number. In seq2seq the labels are the target.
+    """
 
     ids: array[int]
-    given: int = 0
+    marks: array[int]
+    labels: array[int]
 
     @property
     def learned(self) -> int:
-        """Tokens that count in the loss; the very first one is predicted from nothing, so it never does."""
-        return len(self.ids) - max(1, self.given)
+        """Tokens of a causal-lm row that count in the loss; the first one is predicted from nothing, and never does."""
+        return sum(self.marks) - sum(self.marks[:1])
 
 
-@dataclass
-class Encoded:
-    """All usable rows, and what had to be cut or left out."""
+class Ragged:
+    """Rows of numbers of different length, one behind the other."""
 
-    rows: list[Tokens]
-    truncated: int = 0
-    unusable: int = 0
+    def __init__(self, typecode: str) -> None:
+        self.flat: array[int] = array(typecode)
+        self.ends: array[int] = array("q")
+
+    def append(self, numbers: Sequence[int]) -> None:
+        if isinstance(numbers, (bytes, bytearray)):
+            self.flat.frombytes(numbers)
+        else:
+            self.flat.extend(numbers)
+        self.ends.append(len(self.flat))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def begin(self, index: int) -> int:
+        return self.ends[index - 1] if index else 0
+
+    def __getitem__(self, index: int) -> array[int]:
+        return self.flat[self.begin(index) : self.ends[index]]
+
+    def length(self, index: int) -> int:
+        return self.ends[index] - self.begin(index)
+
+
+class Rows(Sequence[Tokens]):
+    """All rows, or those that were chosen of them: a dataset as a Trainer takes it."""
+
+    def __init__(self, targets: bool = False) -> None:
+        """`targets` says whether the labels are tokens, and not one for each row."""
+        self.targets = targets
+        self.ids, self.marks, self.labels = Ragged("i"), Ragged("B"), Ragged("i")
+        self._chosen: array[int] | None = None
+
+    def append(self, ids: Sequence[int], marks: Sequence[int] = (), labels: Sequence[int] = ()) -> None:
+        self.ids.append(ids)
+        self.marks.append(marks)
+        self.labels.append(labels)
+
+    def select(self, indices: Sequence[int]) -> Rows:
+        """Those rows, of the same memory."""
+        chosen = Rows(self.targets)
+        chosen.ids, chosen.marks, chosen.labels = self.ids, self.marks, self.labels
+        chosen._chosen = array("q", (self._place(index) for index in indices))
+        return chosen
+
+    def __len__(self) -> int:
+        return len(self.ids) if self._chosen is None else len(self._chosen)
+
+    @overload
+    def __getitem__(self, index: int) -> Tokens: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Rows: ...
+
+    def __getitem__(self, index: int | slice) -> Tokens | Rows:
+        if isinstance(index, slice):
+            return self.select(range(*index.indices(len(self))))
+        place = self._place(range(len(self))[index])
+        return Tokens(self.ids[place], self.marks[place], self.labels[place])
+
+    def _place(self, index: int) -> int:
+        return index if self._chosen is None else self._chosen[index]
+
+    @property
+    def lengths(self) -> array[int]:
+        """Tokens of each row; of what is read, not of a target."""
+        return array("q", (self.ids.length(self._place(index)) for index in range(len(self))))
 
     @property
     def tokens(self) -> int:
-        return sum(len(row.ids) for row in self.rows)
+        """Tokens of all rows, targets included."""
+        columns = [self.ids, self.labels] if self.targets else [self.ids]
+        if self._chosen is None:
+            return sum(len(column.flat) for column in columns)
+        return sum(column.length(place) for column in columns for place in self._chosen)
+
+    @property
+    def learned_tokens(self) -> int:
+        """Tokens that count in the loss; of a classification, its rows."""
+        if len(self.labels.flat):
+            return sum(self.labels.length(self._place(index)) for index in range(len(self)))
+        return sum(row.learned for row in self)
+
+    def largest_token(self) -> int:
+        """The largest number of a token, targets included; a model must know so many and one more."""
+        columns = [self.ids, self.labels] if self.targets else [self.ids]
+        return max(max(column.flat, default=-1) for column in columns)
+
+    def packed(self, length: int) -> Rows:
+        """All tokens one behind the other, cut into blocks of `length`; blocks with nothing to learn are left out."""
+        blocks = self if self._chosen is None else self._gathered()
+        whole = Rows()
+        total = len(blocks.ids.flat)
+        ends = array("q", [*range(length, total, length), total] if total else [])
+        for column, flat in ((whole.ids, blocks.ids.flat), (whole.marks, blocks.marks.flat)):
+            column.flat, column.ends = flat, ends
+        whole.labels.ends = array("q", bytes(8 * len(ends)))
+        useful = [index for index, row in enumerate(whole) if row.learned]
+        return whole if len(useful) == len(whole) else whole.select(useful)
+
+    def _gathered(self) -> Rows:
+        rows = Rows()
+        for row in self:
+            rows.append(row.ids, row.marks, row.labels)
+        return rows
+
+    def relabel(self, numbers: Sequence[int]) -> None:
+        """Take for each label of a classification the number that stands at its place."""
+        self.labels.flat = array("i", (numbers[label] for label in self.labels.flat))
+
+    def digest(self) -> str:
+        """A digest of all there is in these rows; two runs with the same one learn from the same data."""
+        digest = hashlib.blake2b(digest_size=16)
+        for column in (self.ids, self.marks, self.labels):
+            digest.update(column.flat)
+            digest.update(column.ends)
+        digest.update(self._chosen if self._chosen is not None else b"all")
+        return digest.hexdigest()
 
 
-def encode(rows: Iterable[Row], tokenizer: Any, max_length: int, pause: Callable[[], None]) -> Encoded:
-    """Rows as tokens, at most `max_length` each; rows without a token to learn are left out and counted.
+def collator(task: str, tokenizer: Any, model: Any = None) -> Callable[[Sequence[Tokens]], dict[str, torch.Tensor]]:
+    """What makes batches of rows for a Trainer; it can be pickled.
 
-    `pause` is called now and then, and may raise to stop. Raises RecipeError where conversations come without
-    a chat template for them, DatasetError where the rows' source does.
+    `model` is needed for seq2seq with label smoothing alone, which takes the labels away from the model.
     """
-    encoded = Encoded([])
-    for index, row in enumerate(rows):
-        if index % 256 == 0:
-            pause()
-        ids, given = _ids(row, tokenizer)
-        encoded.truncated += len(ids) > max_length
-        tokens = Tokens(array("i", ids[:max_length]), min(given, max_length))
-        if tokens.learned > 0:
-            encoded.rows.append(tokens)
-        else:
-            encoded.unusable += 1
-    return encoded
-
-
-def _ids(row: Row, tokenizer: Any) -> tuple[list[int], int]:
-    """Token ids of a row, and how many of the first ones are only given."""
-    if isinstance(row, Text):
-        return _ended(_plain(tokenizer, row.text), tokenizer), 0
-    if isinstance(row, Completion):
-        prompt = _plain(tokenizer, row.prompt)
-        if prompt and prompt[-1] == tokenizer.eos_token_id:
-            # Some tokenizers end every text; the completion is still to come.
-            prompt.pop()
-        # Apart, so that no token lies across the border: the model begins where the prompt ended.
-        completion = list(tokenizer(row.completion, add_special_tokens=False)["input_ids"])
-        return prompt + _ended(completion, tokenizer), len(prompt)
-    return _conversation(row, tokenizer), 0
-
-
-def _plain(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer(text)["input_ids"])
-
-
-def _ended(ids: list[int], tokenizer: Any) -> list[int]:
-    end = tokenizer.eos_token_id
-    return ids if end is None or (ids and ids[-1] == end) else [*ids, end]
-
-
-def _conversation(row: Conversation, tokenizer: Any) -> list[int]:
-    if not tokenizer.chat_template:
-        raise RecipeError(
-            "dataset_path has rows with messages, but the model's tokenizer has no chat template",
-            "Use the instruction-tuned variant of the model, or write rows as text or as prompt and completion.",
-        )
-    messages = [{"role": role, "content": content} for role, content in row.messages]
-    try:
-        text = tokenizer.apply_chat_template(messages, tokenize=False)
-    except Exception as error:
-        raise RecipeError(
-            f"dataset_path has a conversation that the model's chat template refuses: {error}",
-            "Many templates want roles to alternate between user and assistant, beginning with user.",
-        ) from error
-    # The template has written the special tokens already.
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    if task == CAUSAL:
+        return functools.partial(collate, pad=pad)
+    if task == CLASSIFICATION:
+        types = "token_type_ids" in tokenizer.model_input_names
+        return functools.partial(collate_labelled, pad=pad, types=types)
+    return functools.partial(collate_targets, pad=pad, model=model)
 
 
 def collate(rows: Sequence[Tokens], pad: int) -> dict[str, torch.Tensor]:
     """A batch, padded on the right to its longest row; without padding and what was given in the loss."""
     import torch
 
-    length = max(len(row.ids) for row in rows)
-    ids = torch.full((len(rows), length), pad)
-    mask = torch.zeros((len(rows), length), dtype=torch.long)
-    labels = torch.full((len(rows), length), IGNORED)
+    batch = _inputs(rows, pad)
+    marks = _padded([row.marks for row in rows], 0)
+    # Predicted from nothing, the first one counts nowhere; here it would count in the number of tokens only.
+    marks[:, 0] = 0
+    return {**batch, "labels": torch.where(marks == 1, batch["input_ids"], IGNORED)}
+
+
+def collate_labelled(rows: Sequence[Tokens], pad: int, types: bool) -> dict[str, torch.Tensor]:
+    """A batch with one label a row, and the token types where the model wants them."""
+    import torch
+
+    batch = _inputs(rows, pad)
+    if types:
+        batch["token_type_ids"] = _padded([row.marks for row in rows], 0, batch["input_ids"].shape[1])
+    batch["labels"] = torch.tensor([row.labels[0] for row in rows])
+    return batch
+
+
+def collate_targets(rows: Sequence[Tokens], pad: int, model: Any = None) -> dict[str, torch.Tensor]:
+    """A batch with a target for each row, padded with what the loss leaves out."""
+    batch = _inputs(rows, pad)
+    batch["labels"] = _padded([row.labels for row in rows], IGNORED)
+    if model is not None and hasattr(model, "prepare_decoder_input_ids_from_labels"):
+        batch["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
+    return batch
+
+
+def _inputs(rows: Sequence[Tokens], pad: int) -> dict[str, torch.Tensor]:
+    lengths = [len(row.ids) for row in rows]
+    ones = [array("B", b"\1" * length) for length in lengths]
+    return {"input_ids": _padded([row.ids for row in rows], pad), "attention_mask": _padded(ones, 0)}
+
+
+def _padded(rows: Sequence[array[int]], pad: int, width: int = 0) -> torch.Tensor:
+    import torch
+
+    width = max(width, *(len(row) for row in rows))
+    padded = torch.full((len(rows), width), pad, dtype=torch.long)
     for index, row in enumerate(rows):
-        tokens = torch.tensor(row.ids, dtype=torch.long)
-        ids[index, : len(tokens)] = tokens
-        mask[index, : len(tokens)] = 1
-        labels[index, row.given : len(tokens)] = tokens[row.given :]
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        if row:
+            kind = torch.uint8 if row.typecode == "B" else torch.int32
+            padded[index, : len(row)] = torch.frombuffer(row, dtype=kind)
+    return padded

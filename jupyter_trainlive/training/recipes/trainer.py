@@ -6,19 +6,20 @@ were summed up, but not logged yet. This module imports transformers; it is impo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import Trainer
-from transformers.trainer_callback import TrainerState
+from transformers.trainer_callback import EarlyStoppingCallback, ExportableState, TrainerState
 
 from ...protocol.checkpoints import is_complete, read_manifest
 from ...protocol.values import number, whole
 from ..control import Released
 from ..recorder import Recorder
 from ..transformers_callback import TrainLiveCallback
-from .checkpointing import CheckpointError, CheckpointStore, is_finished
+from .checkpointing import CheckpointError, CheckpointStore
 
 _STATE = "trainer_state.json"
 
@@ -35,9 +36,19 @@ class RecipeCallback(TrainLiveCallback):
 class RecipeTrainer(Trainer):  # type: ignore[misc,unused-ignore]
     """A Trainer whose checkpoints are complete or not there, and which outlives a lack of room for them."""
 
-    def __init__(self, *, store: CheckpointStore, recorder: Recorder, **options: Any) -> None:
-        super().__init__(callbacks=[RecipeCallback()], **options)
+    def __init__(
+        self,
+        *,
+        store: CheckpointStore,
+        recorder: Recorder,
+        facts: Mapping[str, Any] | None = None,
+        early_stopping: EarlyStoppingCallback | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(callbacks=[RecipeCallback(), *filter(None, [early_stopping])], **options)
         self._store = store
+        #: What every manifest says besides.
+        self._facts = dict(facts or {})
         self._recorder = recorder
         #: The losses since the last log, summed up by the Trainer; None before the first step.
         self._summed: torch.Tensor | None = None
@@ -45,15 +56,15 @@ class RecipeTrainer(Trainer):  # type: ignore[misc,unused-ignore]
         self._carried: dict[str, Any] | None = None
         self._resumed = False
 
-    def train_from(self, checkpoint: Path | None) -> None:
-        """Train to the end, from `checkpoint` where one is given.
+    def train_from(self, checkpoint: Path | None, *, finished: bool = False) -> None:
+        """Train to the end, from `checkpoint` where one is given; `finished`: there is nothing left to train.
 
         Raises Released where it left after a checkpoint because that was wished, NonFiniteLoss where it was to
         stop for its loss, and what `train` raises. Returns as well when the job is cancelled.
         """
         if checkpoint is None:
             self.train()
-        elif is_finished(checkpoint):
+        elif finished:
             # `train` would do one step more.
             self.state = TrainerState.load_from_json(str(checkpoint / _STATE))
             step, epochs = self.state.global_step, float(self.state.num_train_epochs)
@@ -85,15 +96,22 @@ class RecipeTrainer(Trainer):  # type: ignore[misc,unused-ignore]
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log; what sums up the whole training only at its end, and then of all its steps."""
         if "train_loss" in logs:
-            if self._recorder.gate.leaving and not self._finished:
+            if self._recorder.gate.leaving and not self._over:
                 return
             if self._resumed and hasattr(self, "_total_loss_scalar"):
                 logs["train_loss"] = self._total_loss_scalar / max(self.state.global_step, 1)
         super().log(logs, *args, **kwargs)
 
     @property
-    def _finished(self) -> bool:
-        return bool(self.state.global_step >= self.state.max_steps)
+    def stopped_early(self) -> bool:
+        """Whether the evaluations have said that it gets no better."""
+        watches = (watch for watch in self.callback_handler.callbacks if isinstance(watch, EarlyStoppingCallback))
+        return any(watch.early_stopping_patience_counter >= watch.early_stopping_patience for watch in watches)
+
+    @property
+    def _over(self) -> bool:
+        """Whether no step is left to do."""
+        return bool(self.state.global_step >= self.state.max_steps) or self.stopped_early
 
     def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
         self._summed = tr_loss
@@ -104,6 +122,12 @@ class RecipeTrainer(Trainer):  # type: ignore[misc,unused-ignore]
 
     def _save_checkpoint(self, *args: Any) -> None:
         step = self.state.global_step
+        best, final = self.state.best_model_checkpoint, self._store.path_of(step)
+        known: Any = self.state.stateful_callbacks
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, ExportableState):
+                # The Trainer looks for it in what a checkpoint said that was written without it.
+                known.setdefault(type(callback).__name__, {})
 
         def save(folder: Path) -> None:
             output_dir, self.args.output_dir = self.args.output_dir, str(folder)
@@ -111,15 +135,29 @@ class RecipeTrainer(Trainer):  # type: ignore[misc,unused-ignore]
                 super(RecipeTrainer, self)._save_checkpoint(*args)
             finally:
                 self.args.output_dir = output_dir
+            if self.state.best_model_checkpoint == str(folder / final.name):
+                # It is to be found where it lies in the end.
+                self.state.best_model_checkpoint = str(final)
+                self.state.save_to_json(str(folder / final.name / _STATE))
+            if self.state.best_model_checkpoint is not None:
+                self._store.best = Path(self.state.best_model_checkpoint)
 
         try:
-            self._store.write(step, save, {"finished": self._finished, "loss": self._unlogged()})
+            self._store.write(step, save, {**self._facts, "finished": self._over, "loss": self._unlogged()})
         except CheckpointError as error:
+            self.state.best_model_checkpoint = best
+            self._store.best = None if best is None else Path(best)
             if self._recorder.gate.leaving:
                 self._recorder.gate.stay(step, str(error))
-                self.control.should_training_stop = self._finished
+                self.control.should_training_stop = self._over
             else:
                 self._recorder.alert("checkpoint_failed", f"{error} The training goes on.", step)
+
+    def _load_best_model(self) -> None:
+        """Take the weights of the best checkpoint, unless the training goes on later, or was stopped."""
+        gate = self._recorder.gate
+        if self._recorder.stop is None and not gate.heeded and (self._over or not gate.leaving):
+            super()._load_best_model()
 
     def _unlogged(self) -> dict[str, Any] | None:
         """The losses that are summed up, but not logged yet; None where this version keeps them elsewhere."""

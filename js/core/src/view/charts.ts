@@ -76,8 +76,8 @@ export function charts(store: JobStore, color: (property: string) => string, sig
       losses.update(series, last > 0 ? { min: 0, max: last } : null, empty);
       for (const [name, chart] of made) {
         chart.update(series, null, "");
-        // Of a finished job what never came never will, and code may never log any of them.
-        const expected = !ended && job.kind !== "code";
+        // Of a finished job what never came never will, and code of one's own may never log any of them.
+        const expected = !ended && (job.kind ?? "finetune") === "finetune";
         setShown(chart.element, expected || series.get(name)?.span != null);
       }
     },

@@ -8,7 +8,7 @@ import { ServerError } from "../wire/server";
 import { h, setAttribute, setShown, setText } from "./dom";
 
 /** Asks the server for an action; the job as it is then. */
-export type SendAction = (action: Exclude<Action, "delete">) => Promise<Job>;
+export type SendAction = (action: Exclude<Action, "delete" | "end_kernel">) => Promise<Job>;
 
 export interface Controls {
   buttons: HTMLElement;
@@ -109,7 +109,7 @@ function resumeLabel(job: Job): string {
   return anew && job.checkpoint_step != null ? `Resume from step ${count(job.checkpoint_step)}` : "Resume";
 }
 
-function reasonText(error: unknown): string {
+export function reasonText(error: unknown): string {
   if (!(error instanceof ServerError)) return "The server could not be reached. Try again.";
   if (error.status === 403) return "You may watch this job, but not change it.";
   return error.message;

@@ -9,6 +9,7 @@ import { h, setAttribute, setShown, setText } from "./dom";
 import { facts, progressBar } from "./facts";
 import { gaugePanel } from "./gauges";
 import { header } from "./header";
+import { kept } from "./kept";
 import { outcome } from "./outcome";
 import { painter } from "./painter";
 import { pauseText, statusWord } from "./status";
@@ -20,12 +21,14 @@ export interface JobViewOptions {
   /** Shown until the server says the name itself. */
   name: string | null;
   signal: AbortSignal;
+  /** Opens a console on the kernel that is kept after the job's end; left out where the page has none. */
+  openConsole?: () => Promise<void>;
 }
 
 const TICK_MS = 1_000;
 
 /** Puts a live view of the job into `host`, until `signal` aborts. */
-export function mountJob(host: HTMLElement, { server, job_id, name, signal }: JobViewOptions): void {
+export function mountJob(host: HTMLElement, { server, job_id, name, signal, openConsole }: JobViewOptions): void {
   const channel = watchJob(server, job_id, name, signal);
   const { store } = channel;
   // The attribute keeps Jupyter's single-key shortcuts from acting on keys pressed on our buttons.
@@ -45,6 +48,12 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal }: Jo
   const row = facts(store);
   const news = alerts(store);
   const why = outcome(store, () => getJob(server, job_id));
+  const left = kept(store, {
+    end: () => askOfJob(server, job_id, "end_kernel"),
+    read: () => getJob(server, job_id),
+    openConsole: openConsole ?? null,
+    signal,
+  });
   const color = colorsOf(section);
   const curves = charts(store, color, signal);
   const gauges = gaugePanel("job");
@@ -53,7 +62,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal }: Jo
   const trouble = h("p", { class: "tl-trouble" });
   // Only changes of state are spoken; numbers that change every second would never let a screen reader finish.
   const spoken = h("div", { class: "tl-sr", role: "status" });
-  const card = h("div", { class: "tl-card" }, head.element, bar.element, row.element, news.element, why.element, trouble, body, spoken);
+  const card = h("div", { class: "tl-card" }, head.element, bar.element, row.element, news.element, why.element, left.element, trouble, body, spoken);
   section.append(card);
   host.append(section);
 
@@ -63,7 +72,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal }: Jo
     const { job } = store;
     const ended = isEnded(job);
     const trouble_text = troubleText(channel.live);
-    for (const part of [head, bar, row, news, why]) part.update(now);
+    for (const part of [head, bar, row, news, why, left]) part.update(now);
     setText(trouble, trouble_text ?? "");
     setShown(trouble, trouble_text !== null);
     gauges.update(store.system, store.history, ended || isReleased(job) ? [] : (job.gpus ?? []));

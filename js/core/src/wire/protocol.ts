@@ -13,7 +13,7 @@ export type Status =
   | "interrupted";
 
 /** What can be asked of a job; its `actions` name those that its state allows now. */
-export type Action = "pause" | "release" | "resume" | "cancel" | "delete";
+export type Action = "pause" | "release" | "resume" | "cancel" | "delete" | "end_kernel";
 
 /** Something about a training that its user should know. */
 export interface Alert {
@@ -63,6 +63,8 @@ export interface Job {
   submitted_at?: string | null;
   started_at?: string | null;
   ended_at?: string | null;
+  /** The kernel that is kept after the end: until when, and the memory that it holds (over REST alone). */
+  kept?: { until?: string | null; memory_gb?: number | null } | null;
   error?: string | null;
   hint?: string | null;
   traceback?: string | null;

@@ -52,6 +52,7 @@ const REQUESTS = {
   release: { path: "pause", body: { release: true } },
   resume: { path: "resume", body: {} },
   cancel: { path: "cancel", body: {} },
+  end_kernel: { path: "end_kernel", body: {} },
 };
 
 /** Asks for one of the actions; the job as it is then. Raises ServerError, 409 where its state does not allow it. */
@@ -59,6 +60,12 @@ export async function askOfJob(server: Server, job_id: string, action: Exclude<A
   const { path, body } = REQUESTS[action];
   const headers = { "Content-Type": "application/json" };
   return json<Job>(await server.request(`${jobPath(job_id)}/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+/** Has the server's kernel API know the kernel that is kept of an ended job; the id by which it does. */
+export async function openConsole(server: Server, job_id: string): Promise<string> {
+  const answer = json<{ kernel_id: string }>(await server.request(`${jobPath(job_id)}/console`, { method: "POST", body: "{}" }));
+  return (await answer).kernel_id;
 }
 
 export async function getSystem(server: Server): Promise<System> {

@@ -1,4 +1,4 @@
-"""The watch over the loss: tells when it has been no finite number for several logs in a row."""
+"""The watch over the loss and its gradients: tells when they were no finite numbers for several logs in a row."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from .names import called, is_gradient_norm, is_training_loss
+
 #: Logs in a row, where a job says nothing else.
 PATIENCE = 3
-_CALLED = {"loss": "The loss", "grad_norm": "The gradient norm (grad_norm)"}
 
 
 class NonFiniteLoss(Exception):
@@ -28,44 +29,43 @@ class NonFiniteWatch:
 
     def __init__(self, patience: int = PATIENCE) -> None:
         self._patience = patience
-        #: Whose numbers count: a norm of gradients is infinite now and then where a scaler seeks its scale.
-        self.names: tuple[str, ...] = tuple(_CALLED)
-        self._row = 0
+        #: Whether norms of gradients count: they are infinite now and then where a scaler seeks its scale.
+        self.gradients = True
+        #: How many logs in a row were odd; with none, a log of finite numbers would change nothing.
+        self.row = 0
         self._since: int | None = None
         self._seen: set[tuple[str, str]] = set()
 
-    @property
-    def calm(self) -> bool:
-        """Whether a log of finite numbers would change nothing."""
-        return self._row == 0
-
     def see(self, step: int | None, values: Mapping[str, Any]) -> str | None:
         """What to tell after this log, in a sentence; None as long as there is nothing, or nothing new."""
-        watched = {name: values[name] for name in self.names if name in values}
+        watched = {name: value for name, value in values.items() if self._counts(name)}
         if not watched:
             return None
-        odd = {(name, _kind(value)) for name, value in watched.items() if not _finite(value)}
+        odd = {(name, _kind(value)) for name, value in watched.items() if not is_finite(value)}
         if not odd:
-            self._row = 0
+            self.row = 0
             self._seen.clear()
             return None
-        if self._row == 0:
+        if self.row == 0:
             self._since = step
-        self._row += 1
+        self.row += 1
         self._seen |= odd
-        return self._sentence(step) if self._row == self._patience else None
+        return self._sentence(step) if self.row == self._patience else None
+
+    def _counts(self, name: str) -> bool:
+        return is_training_loss(name) or (self.gradients and is_gradient_norm(name))
 
     def _sentence(self, step: int | None) -> str:
-        names = {name for name, _ in self._seen}
-        name = next(name for name in _CALLED if name in names)
+        # Where both are odd it is the loss that is spoken of.
+        name = min((name for name, _ in self._seen), key=lambda name: (is_gradient_norm(name), name))
         kinds = " or ".join(sorted({kind for seen, kind in self._seen if seen == name}))
-        times = "" if self._row == 1 else f" in {self._row} logs in a row"
+        times = "" if self.row == 1 else f" in {self.row} logs in a row"
         steps = f"step {step}" if self._since == step else f"steps {self._since} to {step}"
-        return f"{_CALLED[name]} was {kinds}{times} ({steps})."
+        return f"{called(name)} was {kinds}{times} ({steps})."
 
 
-def _finite(value: object) -> bool:
-    # Whole numbers are finite, also those that no float can hold.
+def is_finite(value: object) -> bool:
+    """Whether a logged number is one; whole numbers are, also those that no float can hold."""
     return not isinstance(value, float) or math.isfinite(value)
 
 

@@ -1,0 +1,78 @@
+"""``jupyter trainlive run train.py -- --lr 1e-4``: its options, and the job that they submit."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from . import api
+from .errors import TrainLiveError
+from .job import Job
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """What may be said of a script or a notebook; the arguments of a script follow ``--``."""
+    command.add_argument("source", help="a script (*.py) or a notebook (*.ipynb)")
+    command.add_argument("--name", help="the job's name; by default that of the file")
+    command.add_argument("--gpus", type=int, metavar="N", help="how many it waits for; 0 hides them from it")
+    command.add_argument("--kernel", metavar="NAME", help="the kernel that it runs in (jupyter kernelspec list)")
+    command.add_argument("--cwd", metavar="FOLDER", help="where it works; by default the folder of the file")
+    command.add_argument(
+        "--env", type=assignment, action="append", default=[], metavar="K=V", help="a variable of its environment"
+    )
+    command.add_argument("--keep", type=float, metavar="SECONDS", help="keep its kernel for so long after its end")
+    command.add_argument("--processes", type=int, default=1, metavar="N", help="of a script that trains with torchrun")
+    command.add_argument("--priority", type=int, metavar="N", help="higher ones begin first (-100 to 100)")
+    command.add_argument("--stop-on-nan", action="store_true", default=None, help="end it when its loss is NaN")
+    command.add_argument(
+        "--loss-from-backward", action="store_true", help="take the loss of a plain torch loop from its backward()"
+    )
+    command.add_argument(
+        "--parameter",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="of a notebook; a JSON value or else a string",
+    )
+    command.add_argument("--detach", action="store_true", help="do not follow it")
+    command.epilog = "What follows -- are the arguments of the script: jupyter trainlive run train.py -- --lr 1e-4"
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """``K=V`` as name and value."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
+
+
+def submitted(options: argparse.Namespace, args: list[str]) -> Job:
+    """The job that runs the script or notebook; raises TrainLiveError."""
+    try:
+        return api.launch(
+            options.source,
+            args=args,
+            parameters={name: _value(text) for name, text in options.parameter},
+            processes=options.processes,
+            loss_from_backward=options.loss_from_backward,
+            name=options.name,
+            kernel_name=options.kernel,
+            cwd=options.cwd,
+            gpus=options.gpus,
+            priority=options.priority,
+            stop_on_nan=options.stop_on_nan,
+            keep_kernel=options.keep,
+            env=dict(options.env) or None,
+        )
+    except TypeError as error:
+        # What does not go together, as arguments for a notebook.
+        raise TrainLiveError(str(error)) from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=lambda word: word)
+    except ValueError:
+        return text

@@ -1,0 +1,108 @@
+"""``%%trainlive``: the cell runs as a job, and what stands below it is the job, live."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any, NoReturn
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from ..client import Job, TrainLiveError, launch
+from ..client.errors import JobFailed, VariableError
+from ..client.run import assignment
+from ..protocol.states import Status
+from . import display
+
+_DESCRIPTION = (
+    "Run this cell as a job in a fresh training kernel, and show it live. The cell is done at once; its value, also in "
+    "_, is the job. The job knows nothing of this notebook but the variables that are taken along."
+)
+
+
+def register(shell: Any) -> None:
+    """Let the shell know the magic, and how jobs show themselves."""
+
+    def trainlive(line: str, cell: str) -> Job | None:
+        try:
+            return _run(shell, _options(line), cell)
+        except (TrainLiveError, KeyboardInterrupt) as error:
+            # IPython shows it without a traceback, whose frames are ours.
+            text = f"{type(error).__name__}: {error}"
+            error._render_traceback_ = lambda: [text]  # type: ignore[union-attr]
+            raise
+
+    trainlive.__doc__ = _parser().format_help()
+    shell.register_magic_function(trainlive, "cell", "trainlive")
+    display.register(shell)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"%%trainlive: {message}")
+
+
+def _parser() -> _Parser:
+    parser = _Parser("%%trainlive", description=_DESCRIPTION, add_help=False, allow_abbrev=False)
+    add = parser.add_argument
+    add("--name", help="the job's name; by default code")
+    add("--gpus", type=int, metavar="N", help="how many it waits for; 0 hides them from it")
+    add("--kernel", metavar="NAME", help="the kernel that it runs in; by default that of this notebook")
+    add("--env", type=assignment, action="append", default=[], metavar="K=V", help="a variable of its environment")
+    add("--keep", type=float, metavar="SECONDS", help="keep its kernel for so long after its end")
+    add("--priority", type=int, metavar="N", help="higher ones begin first (-100 to 100)")
+    add("--stop-on-nan", action="store_true", default=None, help="end it when its loss is NaN")
+    add("--loss-from-backward", action="store_true", help="take the loss of a plain torch loop from its backward()")
+    add("--with", dest="names", action="append", default=[], metavar="A,B", help="variables that it gets copies of")
+    add("--follow", action="store_true", help="wait for its end; an interrupt leaves it running")
+    return parser
+
+
+def _options(line: str) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(shlex.split(line))
+    except ValueError as error:
+        raise UsageError(f"%%trainlive: {error}") from None
+
+
+def _run(shell: InteractiveShell, options: argparse.Namespace, cell: str) -> Job | None:
+    job = launch(
+        code=cell,
+        variables=_variables(shell, options.names),
+        loss_from_backward=options.loss_from_backward,
+        name=options.name,
+        kernel_name=options.kernel,
+        gpus=options.gpus,
+        priority=options.priority,
+        stop_on_nan=options.stop_on_nan,
+        keep_kernel=options.keep,
+        env=dict(options.env) or None,
+    )
+    if not options.follow:
+        # The value of the cell, which shows itself.
+        return job
+    display.show(job.job_id, job.name)
+    _follow(job)
+    return None
+
+
+def _variables(shell: InteractiveShell, lists: list[str]) -> dict[str, Any]:
+    names = [name.strip() for text in lists for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in shell.user_ns:
+            raise VariableError(name, "there is no variable of that name in this notebook")
+    return {name: shell.user_ns[name] for name in names}
+
+
+def _follow(job: Job) -> None:
+    """Wait for the job's end; raises JobFailed where it did not complete."""
+    try:
+        job.wait()
+    except KeyboardInterrupt:
+        advice = f"{job.job_id} runs on, and is not followed any more; trainlive.get({job.job_id!r}).cancel() ends it"
+        raise KeyboardInterrupt(advice) from None
+    closing = job.progress
+    if closing["status"] != Status.COMPLETED.value:
+        hint = f" {closing['hint']}" if closing.get("hint") else ""
+        raise JobFailed(f"{job.job_id} {closing['status']}: {closing['error'] or 'no reason is known'}{hint}")
