@@ -83,10 +83,10 @@ def launch(
     """Run a script, a notebook or code in a training kernel of its own; returns at once.
 
     `source` is the path of a script (``train.py``) or of a notebook (``train.ipynb``). A script runs as ``__main__``
-    with `args`, and under torch's elastic launcher in so many `processes`. A notebook runs cell by cell, its
-    `parameters` (JSON values by name) put behind its cell with the tag ``parameters``, and is left in the job's
-    artifacts as it was run. Both work in their own folder unless `cwd` says otherwise, and run as they are now,
-    whatever becomes of the file while the job waits.
+    with `args`, and under torch's elastic launcher in so many `processes`, with a GPU for each as far as there are any
+    unless `gpus` says otherwise. A notebook runs cell by cell, its `parameters` (JSON values by name) put behind its
+    cell with the tag ``parameters``, and is left in the job's artifacts as it was run. Both work in their own folder
+    unless `cwd` says otherwise, and run as they are now, whatever becomes of the file while the job waits.
 
     `code` runs as a cell does; it gets copies of the `variables`, by name.
 
