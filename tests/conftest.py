@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from .real_server import RealServer, serve
 # What a script starts in the background ignores interrupts, and under nohup hangups: so would all the tests signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# Trainings run side by side here, and threads of theirs that wait for each other while others compute cost minutes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples every time, however slow the machine is.
 settings.register_profile("here", derandomize=True, deadline=None)

@@ -101,7 +101,7 @@ def fewest_levels(segments: Ints, keys: Ints, most: int) -> int:
     apart[segments[1:] != segments[:-1]] = LEVELS + 1
     # At level i a bucket begins with the first key, and wherever two are apart above it.
     pairs = np.cumsum(np.bincount(apart, minlength=LEVELS + 2)[::-1])[::-1]
-    few = np.flatnonzero(pairs[1 : LEVELS + 1] < max(most, pairs[LEVELS] + 1))
+    few = np.flatnonzero(pairs[1 : LEVELS + 2] < max(most, pairs[LEVELS + 1] + 1))
     return int(few[0])
 
 

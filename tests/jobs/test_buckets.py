@@ -171,6 +171,12 @@ def test_the_level_is_the_finest_at_which_buckets_are_few(logged: list[Logged], 
     assert levels == 0 or len(of_points(placed, levels - 1)) > fewest
 
 
+def test_what_is_as_far_apart_as_can_be_comes_together_at_the_last_level() -> None:
+    keys = np.array([0, 2**62])
+    assert fewest_levels(np.zeros(2, dtype=np.int64), keys, 1) == LEVELS
+    assert fewest_levels(np.zeros(2, dtype=np.int64), keys, 2) == 0
+
+
 @given(logged=_RUNS, axis=st.sampled_from(AXES), shift=st.integers(0, 30))
 def test_a_finished_bucket_never_changes(logged: list[Logged], axis: str, shift: int) -> None:
     finished: dict[tuple[int, int], Any] = {}
