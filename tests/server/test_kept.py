@@ -177,14 +177,16 @@ async def _run(server: RealServer, kernel_id: str, code: str, *, interrupts: boo
     request = {"header": header, "parent_header": {}, "metadata": {}, "channel": "shell", "content": {"code": code}}
     request["content"].update(silent=False, store_history=False, user_expressions={}, allow_stdin=False)
     url = server.url.replace("http", "ws") + f"api/kernels/{kernel_id}/channels"
-    said = ""
+    said, over = "", set[str]()
     async with websockets.connect(url, additional_headers=HEADERS, proxy=None) as socket:
         await socket.send(json.dumps(request))
         while True:
             message = json.loads(await asyncio.wait_for(socket.recv(), 20))
             if message["parent_header"].get("msg_id") != header["msg_id"]:
                 continue
-            if message["msg_type"] == "execute_reply":
+            # The reply and what is published come by ways of their own.
+            over.add(message["content"].get("execution_state") or message["msg_type"])
+            if over >= {"execute_reply", "idle"}:
                 return said
             if interrupts and message["msg_type"] == "execute_input":
                 with server.http() as http:

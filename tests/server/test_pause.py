@@ -19,7 +19,7 @@ from jupyter_trainlive.protocol.journal import JournalReader, Record
 from .. import tiny_model
 from ..real_server import TOKEN, RealServer, serve
 
-STEPS = 30
+STEPS = 90
 
 
 @pytest.fixture(scope="module")
@@ -207,9 +207,10 @@ def test_a_server_that_pauses_at_its_stop_leaves_checkpoints_and_held_loops(
     pausing_server: RealServer, material: dict[str, Any], uninterrupted: list[Any]
 ) -> None:
     trained = execute(pausing_server, material)
-    at_step(pausing_server, trained, 2)
-    loop = pausing_server.submit(LOOP)
+    # Not over before the fine-tune has begun, which itself is over in a moment then.
+    loop = pausing_server.submit(LOOP.replace("0.01", "0.05"))
     at_step(pausing_server, loop, 5)
+    at_step(pausing_server, trained, 2)
     pausing_server.process.terminate()
     pausing_server.process.wait(20)
     with serve(pausing_server.home) as next_server:
