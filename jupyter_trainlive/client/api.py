@@ -57,7 +57,8 @@ def finetune(
     fields, parameters = split(parameters)
     request = {
         **_common(fields),
-        **parameters,
+        **{name: _json(name, value) for name, value in parameters.items() if name not in _PATHS},
+        **{name: parameters[name] for name in _PATHS if name in parameters},
         **{name: _placed(parameters[name]) for name in _PATHS if isinstance(parameters.get(name), (str, os.PathLike))},
         "model_name": _local_or_hub(model_name),
         "dataset_path": _data_file(dataset_path),
@@ -138,7 +139,7 @@ def _submitted(path: str, request: dict[str, Any]) -> Job:
 def _common(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields that jobs of all kinds have, with those that are known without being given."""
     known = {"cwd": str(Path.cwd()), "kernel_name": _own_kernel_name(), **fields}
-    return {name: value for name, value in known.items() if value is not None}
+    return {name: _json(name, value) for name, value in known.items() if value is not None}
 
 
 def _of_file(source: object) -> dict[str, Any]:
@@ -165,11 +166,30 @@ def _given(kind: str, args: Sequence[object], parameters: Mapping[str, Any] | No
         if parameters:
             raise TypeError("parameters are for a notebook; code takes variables")
         return {}
-    given = dict(parameters or {})
+    given = {name: _plain(value) for name, value in (parameters or {}).items()}
     for name, value in given.items():
         if (problem := value_problem(value)) is not None:
             raise RequestError(f"parameters: the value of {name} {problem}", 400, "parameters")
     return {"parameters": given}
+
+
+def _json(name: str, value: object) -> Any:
+    """A value that JSON can carry; raises RequestError, which names it. The server knows what it must be besides."""
+    value = _plain(value)
+    # NaN and infinities travel as words.
+    problem = None if isinstance(value, float) else value_problem(value)
+    if problem is not None:
+        raise RequestError(f"{name} {problem}", 400, name)
+    return value
+
+
+def _plain(value: object) -> Any:
+    """Numbers of numpy's and torch's, which have no dimension, as Python's own."""
+    if getattr(value, "shape", None) == () and callable(item := getattr(value, "item", None)):
+        return item()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _data_file(dataset_path: object) -> str:
@@ -186,9 +206,12 @@ def _placed(name: str | os.PathLike[str]) -> str:
     return str(path.absolute()) if local else str(name)
 
 
-def _local_or_hub(model_name: str | Path) -> str:
+def _local_or_hub(model_name: object) -> str:
+    if not isinstance(model_name, (str, os.PathLike)):
+        kind = "None" if model_name is None else f"a {type(model_name).__name__}"
+        raise TypeError(f"model_name must be a hub id or the path of a model's folder, not {kind}")
     path = Path(model_name).expanduser()
-    return str(path.absolute()) if isinstance(model_name, Path) or path.is_dir() else model_name
+    return str(path.absolute()) if not isinstance(model_name, str) or path.is_dir() else model_name
 
 
 def _own_kernel_name() -> str | None:

@@ -17,6 +17,9 @@ from .errors import TrainLiveError
 from .job import Job, kept_words, remark
 from .terminal import ProgressBar, plain
 
+#: So much of its output is shown of a job that did not complete.
+_TAIL_LINES = 20
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0 when it did what it says, 1 otherwise, 2 for bad usage."""
@@ -45,7 +48,12 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     if arguments[:1] == ["run"] and "--" in arguments:
         at = arguments.index("--")
         arguments, of_script = arguments[:at], arguments[at + 1 :]
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        if options.run is _run:
+            parser.error(run.misplaced(arguments, unknown, of_script, options.source))
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     options.of_script = of_script
     return options
 
@@ -54,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("jupyter trainlive", description="Watch and control training jobs.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    running = commands.add_parser("run", help="run a script or a notebook as a job, and follow it")
+    running = commands.add_parser("run", help="run a script or a notebook as a job, and follow it", allow_abbrev=False)
     run.add_options(running)
     running.set_defaults(run=_run)
     for name, act, help_text in (
@@ -128,7 +136,12 @@ def _followed(job: Job) -> int:
     print(plain(closing["error"] or "") or f"completed, final loss {closing['final_loss']}")
     if closing.get("hint"):
         print(plain(closing["hint"]))
-    return 0 if closing["status"] == "completed" else 1
+    if closing["status"] == "completed":
+        return 0
+    if tail := job.info()["output_tail"].rstrip():
+        print("\n" + "\n".join(plain(tail, lines=True).splitlines()[-_TAIL_LINES:]))
+    print(f"All of its output: jupyter trainlive log {job.job_id}")
+    return 1
 
 
 async def watch(job: Job) -> dict[str, Any]:

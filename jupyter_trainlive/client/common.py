@@ -24,7 +24,7 @@ class Common(TypedDict, total=False):
 
     `nan_patience`: a loss that is NaN or infinite so many times in a row (3) raises an alert; with `stop_on_nan` it
     also ends the training. `alerts`: thresholds of the other alerts by name, None or False to turn one off; False
-    turns all off but those of failures.
+    turns all off but those of failures, and True means the defaults.
 
     `keep_kernel`: for so many seconds after the end (True: an hour) the kernel stays, with everything that the work
     left in it, for `job.console()`. It holds its memory and its GPU meanwhile.

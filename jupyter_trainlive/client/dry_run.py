@@ -10,7 +10,7 @@ from typing import Any
 class DryRun:
     """The answer to ``finetune(…, dry_run=True)``. Printed it is readable; its numbers are attributes.
 
-    ``rows`` to learn, of which one step takes a batch, and ``eval_rows`` to evaluate on; ``tokens`` to learn from;
+    ``rows`` to learn, of which one step takes a batch, and ``eval_rows`` to evaluate on; ``tokens`` of all of them;
     ``truncated_rows`` cut at max_length, ``unusable_rows`` left out. ``steps`` in all. ``memory_gb`` is an estimate:
     ``model``, ``gradients``, ``optimizer``, ``activations``, ``total``. ``gpu_memory_gb`` is what the GPU has that
     it would get (None without one), and ``fits`` whether that is enough. With ``estimated`` the data was too large

@@ -32,4 +32,8 @@ class VariableError(TrainLiveError):
 
 
 class JobFailed(TrainLiveError):
-    """A job that was waited for did not complete; the text says how it ended and why."""
+    """A job that was waited for did not complete; the text names `job_id` and says how it ended and why."""
+
+    def __init__(self, message: str, job_id: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id

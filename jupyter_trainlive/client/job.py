@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.5
 #: How long a server may be gone before nobody waits for it any more.
 _OUTAGE_SECONDS = 600.0
+#: So long a kept kernel is waited for that was told to end.
+_KERNEL_SECONDS = 30.0
+_KERNEL_POLL_SECONDS = 0.1
 _RECONNECT_SECONDS = (0.5, 1, 2, 5, 5, 5, 5, 5)
 
 Columns = dict[str, list[float | None]]
@@ -99,10 +102,10 @@ class Job:
         return alerts
 
     @property
-    def environment(self) -> dict[str, Any] | None:
-        """In what it runs or ran: Python, packages, host, git commit, GPUs, seeds; None as long as it has not begun."""
+    def environment(self) -> dict[str, Any]:
+        """In what it runs or ran: Python, packages, host, git commit, GPUs, seeds; empty until it has begun."""
         environment: dict[str, Any] | None = self.info()["environment"]
-        return environment
+        return environment or {}
 
     @property
     def directory(self) -> Path:
@@ -151,8 +154,17 @@ class Job:
         return JobDir(Path(info["directory"])).connection_file
 
     def end_kernel(self) -> None:
-        """End the kernel that is kept after the end of the work before its time; what is in it is lost."""
+        """End the kernel that is kept after the end of the work before its time; what is in it is lost.
+
+        Returns when it is gone; raises TrainLiveError where it is still there after half a minute.
+        """
         connection.current().post(f"api/training/jobs/{self.job_id}/end_kernel")
+        deadline = time.monotonic() + _KERNEL_SECONDS
+        while self.info()["kept"] is not None:
+            if time.monotonic() > deadline:
+                problem = f"was told to end, and is still there after {_KERNEL_SECONDS:.0f} seconds; it may need longer"
+                raise TrainLiveError(f"The kernel of {self.job_id} {problem}.")
+            time.sleep(_KERNEL_POLL_SECONDS)
 
     def delete(self) -> None:
         """Delete an ended job with all its files, the model and the checkpoints included."""

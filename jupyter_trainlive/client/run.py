@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from typing import Any
 
 from . import api
@@ -46,6 +47,17 @@ def assignment(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
     return name, value
+
+
+def misplaced(arguments: list[str], unknown: list[str], of_script: list[str], source: str) -> str:
+    """What is wrong with options that are none of ``run``, and the command as it was meant, most likely."""
+    if source.lower().endswith(".ipynb"):
+        return f"{' '.join(unknown)}: a notebook's parameters are given with --parameter NAME=VALUE"
+    ours = list(arguments)
+    for argument in unknown:
+        ours.remove(argument)
+    command = shlex.join(["jupyter", "trainlive", *ours]) + " -- " + shlex.join([*unknown, *of_script])
+    return f"{' '.join(unknown)}: a script's arguments follow --\n\n    {command}"
 
 
 def submitted(options: argparse.Namespace, args: list[str]) -> Job:

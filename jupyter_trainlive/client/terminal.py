@@ -55,9 +55,10 @@ class ProgressBar:
         self._terminal = self._file.isatty()
         self._shown_at = 0.0
         self._status = ""
+        self._last = ""
 
     def show(self, message: dict[str, Any]) -> None:
-        """Draw the line again; without a terminal, write a line every few seconds and at each change."""
+        """Draw the line again; without a terminal, write a line every few seconds, if it says anything new."""
         now = time.monotonic()
         changed = message["status"] != self._status
         if not self._terminal and not changed and now - self._shown_at < _LINE_SECONDS:
@@ -83,6 +84,7 @@ class ProgressBar:
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
             self._file.write(f"\r\x1b[2K{line[:width]}")
-        else:
+        elif line != self._last:
             self._file.write(line + "\n")
+        self._last = line
         self._file.flush()

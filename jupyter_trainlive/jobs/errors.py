@@ -11,7 +11,8 @@ class InvalidRequest(JobError):
     """A field that is missing, unknown or malformed."""
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
+        # Some messages begin with the field already.
+        super().__init__(message if message.startswith(f"{field} ") else f"{field}: {message}")
         self.field = field
 
 

@@ -23,6 +23,12 @@ def show(job_id: str, name: str) -> None:
     display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 
 
+def is_shown(job: Job) -> None:
+    """The next time that IPython would show the job it does not: it stands there already."""
+    # What IPython asks first, and what it takes for all there is to show.
+    vars(job)["_ipython_display_"] = lambda: vars(job).pop("_ipython_display_", None)
+
+
 def _mimebundle(job: Job) -> Any:
     return _bundle(job.job_id, job.name, repr(job))
 

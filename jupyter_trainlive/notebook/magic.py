@@ -24,9 +24,15 @@ _DESCRIPTION = (
 def register(shell: Any) -> None:
     """Let the shell know the magic, and how jobs show themselves."""
 
-    def trainlive(line: str, cell: str) -> Job | None:
+    def trainlive(line: str, cell: str | None = None) -> Job | None:
+        options = _options(line)
+        if options.help:
+            print(_parser().format_help())
+            return None
+        if cell is None:
+            raise UsageError("%%trainlive runs a cell: write it with two %, in the cell's first line")
         try:
-            return _run(shell, _options(line), cell)
+            return _run(shell, options, cell)
         except (TrainLiveError, KeyboardInterrupt) as error:
             # IPython shows it without a traceback, whose frames are ours.
             text = f"{type(error).__name__}: {error}"
@@ -34,7 +40,7 @@ def register(shell: Any) -> None:
             raise
 
     trainlive.__doc__ = _parser().format_help()
-    shell.register_magic_function(trainlive, "cell", "trainlive")
+    shell.register_magic_function(trainlive, "line_cell", "trainlive")
     display.register(shell)
 
 
@@ -46,6 +52,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> _Parser:
     parser = _Parser("%%trainlive", description=_DESCRIPTION, add_help=False, allow_abbrev=False)
     add = parser.add_argument
+    add("-h", "--help", action="store_true", help="show this, and start nothing")
     add("--name", help="the job's name; by default code")
     add("--gpus", type=int, metavar="N", help="how many it waits for; 0 hides them from it")
     add("--kernel", metavar="NAME", help="the kernel that it runs in; by default that of this notebook")
@@ -61,12 +68,19 @@ def _parser() -> _Parser:
 
 def _options(line: str) -> argparse.Namespace:
     try:
-        return _parser().parse_args(shlex.split(line))
+        options, unknown = _parser().parse_known_args(shlex.split(line))
     except ValueError as error:
         raise UsageError(f"%%trainlive: {error}") from None
+    if unknown:
+        problem = f"unrecognized arguments: {' '.join(unknown)}"
+        if options.names and not unknown[0].startswith("-"):
+            together = ",".join([*options.names, *unknown])
+            problem += f"; names of variables are separated by commas, without spaces: --with {together}"
+        raise UsageError(f"%%trainlive: {problem}")
+    return options
 
 
-def _run(shell: InteractiveShell, options: argparse.Namespace, cell: str) -> Job | None:
+def _run(shell: InteractiveShell, options: argparse.Namespace, cell: str) -> Job:
     job = launch(
         code=cell,
         variables=_variables(shell, options.names),
@@ -84,7 +98,8 @@ def _run(shell: InteractiveShell, options: argparse.Namespace, cell: str) -> Job
         return job
     display.show(job.job_id, job.name)
     _follow(job)
-    return None
+    display.is_shown(job)
+    return job
 
 
 def _variables(shell: InteractiveShell, lists: list[str]) -> dict[str, Any]:
@@ -105,4 +120,5 @@ def _follow(job: Job) -> None:
     closing = job.progress
     if closing["status"] != Status.COMPLETED.value:
         hint = f" {closing['hint']}" if closing.get("hint") else ""
-        raise JobFailed(f"{job.job_id} {closing['status']}: {closing['error'] or 'no reason is known'}{hint}")
+        reason = closing["error"] or "no reason is known"
+        raise JobFailed(f"{job.job_id} {closing['status']}: {reason}{hint}", job.job_id)

@@ -71,6 +71,9 @@ flag = Check(_flag, {"type": "boolean"})
 
 
 def _real(value: object) -> float:
+    if value in ("nan", "inf", "-inf"):
+        # As they travel: JSON has none.
+        raise ValueError(f"must be a finite number, but is {value}")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         given = f" {short(value)}" if isinstance(value, str) else ""
         raise ValueError(f"must be a number, not {kind_of(value)}{given}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 #: A notebook is JSON: {"cells": [...], "metadata": {...}, "nbformat": 4, "nbformat_minor": n}.
@@ -82,6 +83,23 @@ def with_parameters(notebook: Notebook, parameters: Mapping[str, Any]) -> Notebo
         injected["id"] = secrets.token_hex(4)
     at = next((place for place, cell in enumerate(cells, 1) if PARAMETERS_TAG in tags_of(cell)), 0)
     return {**notebook, "cells": [*cells[:at], injected, *cells[at:]]}
+
+
+def unassigned(notebook: Notebook, parameters: Mapping[str, Any], as_python: Callable[[str], str] = str) -> list[str]:
+    """The parameters that the cell with the tag ``parameters`` does not assign: misspelled, most likely.
+
+    None of them where there is no such cell, or nobody can tell. `as_python` makes Python of IPython's own syntax.
+    """
+    cell = next((cell for cell in notebook["cells"] if PARAMETERS_TAG in tags_of(cell)), None)
+    if cell is None:
+        return []
+    try:
+        tree = ast.parse(as_python(source_of(cell)))
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    nodes = list(ast.walk(tree))
+    names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return [name for name in parameters if name not in names]
 
 
 def value_problem(value: object, depth: int = 0) -> str | None:

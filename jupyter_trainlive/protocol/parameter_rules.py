@@ -34,6 +34,16 @@ _NEEDS = {
     "dataloader_prefetch_factor": "dataloader_num_workers",
     "dataloader_multiprocessing_context": "dataloader_num_workers",
 }
+#: What `optim_args` can say, by the beginning of the optimizer's name; the others leave it unread.
+_OPTIMIZER_TAKES = {
+    "sgd": ("momentum", "dampening", "weight_decay", "nesterov"),
+    "adagrad": ("lr_decay", "weight_decay", "eps"),
+    "rmsprop": ("momentum", "alpha", "eps", "weight_decay", "centered"),
+    "ademamix": ("beta1", "beta2", "beta3", "alpha", "eps", "t_alpha", "t_beta3"),
+    "galore": ("rank", "update_proj_gap", "scale", "proj_type"),
+    "apollo": ("rank", "proj", "scale_type", "update_proj_gap", "scale", "proj_type"),
+}
+_OPTIMIZER_WORDS = ("nesterov", "centered", "proj", "proj_type", "scale_type")
 _SCHEDULER_NEEDS = {
     "cosine_with_min_lr": ("min_lr", "min_lr_rate"),
     "cosine_warmup_with_min_lr": ("min_lr", "min_lr_rate"),
@@ -88,6 +98,7 @@ def _check_optimizer(values: Mapping[str, Any]) -> None:
         raise ParameterError("lr_scheduler_type", f"{schedule} needs lr_scheduler_kwargs with {' or '.join(needed)}")
     if len(needed) > 1 and all(name in options for name in needed):
         raise ParameterError("lr_scheduler_kwargs", f"has {' and '.join(needed)}; give one of them")
+    _check_optimizer_arguments(values["optim"], values.get("optim_args"))
     low_rank = values["optim"].startswith(("galore", "apollo"))
     modules = values.get("optim_target_modules")
     if low_rank and modules is None:
@@ -96,6 +107,26 @@ def _check_optimizer(values: Mapping[str, Any]) -> None:
         )
     if modules is not None and not low_rank:
         raise ParameterError("optim_target_modules", f"has no use with optim {values['optim']}; remove one of the two")
+
+
+def _check_optimizer_arguments(optimizer: str, given: str | None) -> None:
+    # stable_adamw, of a package of its own, has many.
+    if given is None or optimizer.startswith("stable"):
+        return
+    known = next((names for name, names in _OPTIMIZER_TAKES.items() if optimizer.startswith(name)), None)
+    if known is None:
+        raise ParameterError("optim_args", f"has no use with optim {optimizer}, which takes none; remove it")
+    for item in given.split(","):
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not (name and equals and value):
+            raise ParameterError("optim_args", f'must be written as "name=value, name=value", but has {short(item)}')
+        if name not in known:
+            raise ParameterError("optim_args", f"has {short(name)}, but optim {optimizer} takes {', '.join(known)}")
+        try:
+            if name not in _OPTIMIZER_WORDS:
+                float(value)
+        except ValueError:
+            raise ParameterError("optim_args", f"has {name} {short(value)}, which must be a number") from None
 
 
 def _evaluation(values: dict[str, Any], given: Mapping[str, Any]) -> None:

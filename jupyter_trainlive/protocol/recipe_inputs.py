@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .checks import ParameterError, short
-from .dataset import CHECK_LIMIT_BYTES, DatasetError, Source, check, locate
+from .dataset import CHECK_LIMIT_BYTES, Conversation, DatasetError, Source, check, locate, read_rows
 from .model_names import check_model
+from .model_tasks import misfit, read_config
+from .parameter_rules import CAUSAL
+from .resuming import check_fits
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.safetensors.index.json", "*.bin.index.json")
 
@@ -26,8 +30,11 @@ def check_inputs(values: Mapping[str, Any], base: Path, limit_bytes: int = CHECK
     if data.format in ("text", "folder") and checked["column_mapping"] and evaluation is None:
         raise ParameterError("column_mapping", "has no use with dataset_path, which is plain text without columns")
     checked["model_name"] = check_model(checked["model_name"], base)
+    _check_task(checked)
+    _check_template(checked, data)
     if checked["resume_from_checkpoint"] is not None:
         checked["resume_from_checkpoint"] = check_checkpoint(checked["resume_from_checkpoint"], base)
+        check_fits(Path(checked["resume_from_checkpoint"]), checked)
     return checked
 
 
@@ -40,6 +47,41 @@ def _data(field: str, values: dict[str, Any], base: Path, limit_bytes: int) -> S
     except DatasetError as error:
         raise ParameterError(field, str(error)) from None
     return source
+
+
+def _check_task(values: Mapping[str, Any]) -> None:
+    """A model on this machine says in its config.json what it is."""
+    name, task = values["model_name"], values["task"]
+    found = misfit(read_config(Path(name)), task) if Path(name).is_absolute() else None
+    if found is not None:
+        what, instead = found
+        raise ParameterError(
+            "task", f'{task} is not what model_name {short(name)} is for, {what}; set task="{instead}"'
+        )
+
+
+def _check_template(values: Mapping[str, Any], data: Source) -> None:
+    """A folder with a tokenizer says in its files whether it has a chat template, which messages need."""
+    folder = Path(values["model_name"])
+    if values["task"] != CAUSAL or not data.local or data.format == "parquet" or not folder.is_absolute():
+        return
+    try:
+        tokenizer = json.loads((folder / "tokenizer_config.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return
+    if not isinstance(tokenizer, dict) or tokenizer.get("chat_template") or any(folder.glob("chat_template*")):
+        return
+    try:
+        row = next(read_rows(data.name, task=CAUSAL, column_mapping=values["column_mapping"]), None)
+    except DatasetError as error:
+        raise ParameterError("dataset_path", str(error)) from None
+    if isinstance(row, Conversation):
+        raise ParameterError(
+            "dataset_path",
+            f"has rows with messages, but the tokenizer of model_name {short(values['model_name'])} has no chat "
+            "template; use the instruction-tuned variant of the model, or write rows as text or as prompt and "
+            "completion",
+        )
 
 
 def _check_splits(values: Mapping[str, Any], data: Source, evaluation: Source | None) -> None:

@@ -130,6 +130,13 @@ def _worker(failure: Failure) -> Explanation | None:
     )
 
 
+def _keyboard(failure: Failure) -> Explanation | None:
+    reads = isinstance(failure.error, EOFError) and failure.text == "EOF when reading a line"
+    if not (reads or failure.is_a("StdinNotImplementedError")):
+        return None
+    return Explanation("A job has no keyboard; take values from args, parameters or variables.")
+
+
 #: Asked in this order; the first that knows the failure explains it.
 _TABLE: tuple[Callable[[Failure], Explanation | None], ...] = (
     _worker,
@@ -137,4 +144,5 @@ _TABLE: tuple[Callable[[Failure], Explanation | None], ...] = (
     _memory,
     _disk,
     _missing_module,
+    _keyboard,
 )

@@ -14,14 +14,14 @@ from typing import Any
 
 from ..protocol.control import Desired
 from ..protocol.jobdir import JobDir
-from ..protocol.notebooks import Cell, parse, source_of, tags_of, with_parameters
+from ..protocol.notebooks import INJECTED_TAG, Cell, parse, source_of, tags_of, unassigned, with_parameters
 from . import cell as cells
 from .control import NO_RELEASE, Cancelled
 from .displays import Message, heard, type_of
 from .errors import RecipeError, place, shown_frames
 from .executed import Executed, Tee
 from .plain_python import shell as present_shell
-from .recorder import Recorder
+from .recorder import Recorder, warn
 from .watch import NonFiniteLoss
 
 #: Cells with these tags are meant to raise, or not to be run; nbclient and Jupyter Book know them too.
@@ -43,7 +43,10 @@ def run(spec: Mapping[str, Any], job_dir: JobDir, recorder: Recorder) -> asyncio
             "This kernel can't run notebooks, as it has no IPython.", "Choose a kernel made with ipykernel."
         )
     name = Path(path).name
-    notebook = with_parameters(parse((job_dir.inputs / name).read_bytes()), parameters)
+    written = parse((job_dir.inputs / name).read_bytes())
+    for one in unassigned(written, parameters, shell.transform_cell):
+        warn(f"{one} is not assigned in the notebook's cell of parameters")
+    notebook = with_parameters(written, parameters)
     executed = Executed(notebook, job_dir.artifacts / name)
     # IPython's advice on SystemExit is for people at a prompt.
     warnings.filterwarnings("ignore", message="To exit: use 'exit'")
@@ -51,7 +54,7 @@ def run(spec: Mapping[str, Any], job_dir: JobDir, recorder: Recorder) -> asyncio
         held.callback(recorder.artifact, f"{job_dir.artifacts.name}/{name}")
         held.callback(executed.close)
         held.enter_context(_listening(shell, executed))
-        work = _Work(shell, executed, recorder)
+        work = _Work(shell, executed, recorder, added=len(notebook["cells"]) > len(written["cells"]))
         if work.until_one_awaits():
             return None
         rest = work.rest(held.pop_all())
@@ -59,9 +62,11 @@ def run(spec: Mapping[str, Any], job_dir: JobDir, recorder: Recorder) -> asyncio
 
 
 class _Work:
-    """The cells that are yet to be run."""
+    """The cells that are yet to be run; `added` says that the one with the parameters is not in the user's file."""
 
-    def __init__(self, shell: Any, executed: Executed, recorder: Recorder) -> None:
+    def __init__(self, shell: Any, executed: Executed, recorder: Recorder, *, added: bool) -> None:
+        self._added = added
+        self._added_before = 0
         self._shell = shell
         self._executed = executed
         self._recorder = recorder
@@ -82,8 +87,8 @@ class _Work:
             with held:
                 while not self.until_one_awaits():
                     cell = self._cells.pop(0)
-                    count = self._begin(cell)
-                    self._end(cell, count, await cells.run_awaiting(self._shell, source_of(cell)))
+                    place_in_file = self._begin(cell)
+                    self._end(cell, place_in_file, await cells.run_awaiting(self._shell, source_of(cell)))
                     # It let the next interrupt cancel it; what follows is interrupted as any code.
                     signal.signal(signal.SIGINT, signal.default_int_handler)
         except BaseException as error:  # noqa: BLE001 - every end is recorded
@@ -103,20 +108,23 @@ class _Work:
         return True
 
     def _run(self, cell: Cell) -> None:
-        count = self._begin(cell)
-        self._end(cell, count, cells.error_of(self._shell.run_cell(source_of(cell), store_history=True)))
+        place_in_file = self._begin(cell)
+        self._end(cell, place_in_file, cells.error_of(self._shell.run_cell(source_of(cell), store_history=True)))
 
     def _begin(self, cell: Cell) -> int:
+        """Begin a cell; which one it is, counting those of the user's file that are run."""
         count = int(self._shell.execution_count)
         self._executed.begin(cell, count)
-        return count
+        if self._added and INJECTED_TAG in tags_of(cell):
+            self._added_before = 1
+        return count - self._added_before
 
-    def _end(self, cell: Cell, count: int, error: BaseException | None) -> None:
+    def _end(self, cell: Cell, place_in_file: int, error: BaseException | None) -> None:
         if error is not None:
             self._executed.failed(error, _traceback_of(error))
         self._executed.save()
         if error is not None and not (_MAY_RAISE in tags_of(cell) and isinstance(error, Exception)):
-            raise place(error, f"Cell [{count}]")
+            raise place(error, f"Cell [{place_in_file}]")
 
 
 def _in_loop() -> bool:

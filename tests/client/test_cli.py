@@ -53,7 +53,12 @@ def test_status(server: RealServer, job_id: str) -> None:
 
 def test_watch_of_a_failed_job_says_why_and_is_no_success(server: RealServer, job_id: str) -> None:
     done = run(server, "watch", job_id)
-    assert (done.returncode, done.stdout) == (1, "ValueError: gone\ufffd]0;title\ufffd\n")
+    first, _, *tail, last = done.stdout.splitlines()
+    assert (done.returncode, first) == (1, "ValueError: gone\ufffd]0;title\ufffd")
+    assert tail[:2] == ["one\ufffd[2J", "two\t\ufffdthree"]
+    assert tail[-1].startswith("ValueError: gone")
+    assert "\x1b" not in done.stdout
+    assert last == f"All of its output: jupyter trainlive log {job_id}"
 
 
 def test_watch_follows_a_job_to_its_completion(server: RealServer) -> None:

@@ -59,6 +59,38 @@ def test_a_job_is_launched_waited_for_and_looked_at(client: RealServer) -> None:
     assert [listed.job_id for listed in jobs(q=job.job_id, status="completed", limit=1)] == [job.job_id]
 
 
+def test_a_kept_kernel_is_gone_when_it_was_ended(client: RealServer) -> None:
+    # Its last thread takes its time to end.
+    code = "import threading, time; threading.Thread(target=time.sleep, args=(3,)).start()"
+    job = trainlive.launch(code=code, keep_kernel=600, alerts=True).wait(60)
+    assert job.environment["python"]
+    job.end_kernel()
+    job.delete()
+    assert not (client.jobs_dir / job.job_id).exists()
+
+
+def test_of_what_has_not_begun_the_environment_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Job, "info", lambda self: {"environment": None})
+    assert Job("job_000000000000").environment == {}
+
+
+def test_a_server_says_which_kinds_of_jobs_it_takes(client: RealServer) -> None:
+    kinds = connection.current().get("api/hello")["kinds"]
+    assert kinds == ["finetune", "code", "script", "notebook"]
+
+
+@pytest.mark.parametrize("kind", ["code", "script", "notebook"])
+def test_who_asks_the_keyboard_is_told_that_there_is_none(client: RealServer, tmp_path: Path, kind: str) -> None:
+    source = "rate = float(input('rate? '))"
+    (tmp_path / "ask.py").write_text(source)
+    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
+    (tmp_path / "ask.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4}))
+    path = tmp_path / {"script": "ask.py", "notebook": "ask.ipynb", "code": ""}[kind]
+    job = trainlive.launch(code=source) if kind == "code" else trainlive.launch(path)
+    closing = job.wait(60).progress
+    assert closing["hint"] == "A job has no keyboard; take values from args, parameters or variables."
+
+
 def test_a_job_is_cancelled_and_waiting_has_an_end(client: RealServer) -> None:
     job = trainlive.launch(code="import time; time.sleep(600)")
     with pytest.raises(TimeoutError, match="has not ended within 0 seconds"):
@@ -277,3 +309,22 @@ def test_what_is_no_path_and_no_job_is_said_plainly() -> None:
         trainlive.finetune("model", [{"text": "a"}])  # type: ignore[arg-type]
     with pytest.raises(RequestError, match="There is no job 'job_nope'; an id looks like"):
         trainlive.get("job_nope")
+
+
+def test_numbers_of_numpy_are_numbers_and_what_is_no_json_is_named(client: RealServer, tmp_path: Path) -> None:
+    import numpy
+
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "a"}\n')
+    with pytest.raises(RequestError, match="learning_rate: must be a finite number, but is nan"):
+        trainlive.finetune("a/b", rows, learning_rate=float("nan"))
+    with pytest.raises(RequestError, match="seed: must be at most 4294967295") as refused:
+        trainlive.finetune("a/b", rows, seed=numpy.int64(2**40), learning_rate=numpy.float32(0.1))
+    assert refused.value.field == "seed"
+    with pytest.raises(RequestError, match=r"^lora_target_modules holds a set") as refused:
+        trainlive.finetune("a/b", rows, lora_target_modules={"q_proj"})
+    assert refused.value.field == "lora_target_modules"
+    with pytest.raises(TypeError, match="model_name must be a hub id or the path of a model's folder, not None"):
+        trainlive.finetune(None, rows)  # type: ignore[call-overload]
+    with pytest.raises(RequestError, match=r"^gpus holds a ndarray"):
+        trainlive.launch(code="1", gpus=numpy.arange(2))  # type: ignore[arg-type]

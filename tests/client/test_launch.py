@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import jupyter_trainlive as trainlive
-from jupyter_trainlive.client import RequestError, VariableError, jobs
+from jupyter_trainlive.client import RequestError, VariableError, cli, jobs
 from jupyter_trainlive.client.common import Common
 from jupyter_trainlive.jobs.inputs import clear_inbox
 from jupyter_trainlive.protocol.variables import new_file_name
@@ -227,6 +227,25 @@ def test_run_without_following_and_what_does_not_go_together(client: RealServer,
     refused = run(client, "run", str(project / "train.ipynb"), "--", "--lr", "1e-4")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "jupyter trainlive: args and processes are for a script, and this is a notebook\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["loop.py", "--lr", "1"], "jupyter trainlive run loop.py -- --lr 1"),
+        (["my loop.py", "--lr", "a b", "--", "--x"], "jupyter trainlive run 'my loop.py' -- --lr 'a b' --x"),
+        (["loop.py", "--name", "1", "--lr", "1"], "jupyter trainlive run loop.py --name 1 -- --lr 1"),
+        (["loop.py", "--l", "3"], "jupyter trainlive run loop.py -- --l 3"),
+        (["loop.ipynb", "--lr", "1"], "--parameter NAME=VALUE"),
+    ],
+)
+def test_arguments_of_a_script_that_stand_among_ours_are_shown_their_place(
+    arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        cli.main(["run", *arguments])
+    assert refused.value.code == 2
+    assert capsys.readouterr().err.rstrip().endswith(meant)
 
 
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_end_it(client: RealServer, project: Path) -> None:

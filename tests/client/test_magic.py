@@ -77,9 +77,31 @@ def test_the_magic(notebook: Notebook, server: RealServer) -> None:
     assert log.endswith("3 {'a': 'b'} 1\n")
 
 
+def test_help_is_shown_and_starts_nothing(notebook: Notebook, server: RealServer) -> None:
+    notebook.run("%load_ext jupyter_trainlive")
+    before = sorted(path.name for path in server.jobs_dir.glob("job_*"))
+    for cell in ("%%trainlive --help\n1", "%trainlive --help"):
+        text = only(notebook.run(cell), "stream")["text"]
+        assert "--follow" in text
+        assert "variables that it gets copies of" in text
+    assert "write it with two %" in str(notebook.run("%trainlive"))
+    assert sorted(path.name for path in server.jobs_dir.glob("job_*")) == before
+
+
+def test_who_follows_has_the_job_as_the_value_of_the_cell(notebook: Notebook) -> None:
+    notebook.run("%load_ext jupyter_trainlive")
+    only(notebook.run("%%trainlive --follow --name followed_to_its_end\n1"), "display_data")
+    assert only(notebook.run("print(_.name, _.status)"), "stream")["text"] == "followed_to_its_end completed\n"
+    # What comes later shows itself as ever.
+    assert "widget-view" in str(only(notebook.run("_"), "execute_result")["data"])
+    assert only(notebook.run("%%trainlive --follow\n1 / 0")[1:], "error")["ename"] == "JobFailed"
+    assert re.match(r"job_\w{12}\n", only(notebook.run("import sys; print(sys.last_value.job_id)"), "stream")["text"])
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
+        ("%%trainlive --with data config\n1", ".*names of variables are separated by commas.*: --with data,config"),
         ("%%trainlive --with data,nothing\n1", "VariableError: nothing: there is no variable of that name"),
         ("%%trainlive --kernel nowhere\n1", "RequestError: kernel_name: there is no kernel 'nowhere'"),
         ("%%trainlive --gpus two\n1", "UsageError: %%trainlive: argument --gpus: invalid int value: 'two'"),

@@ -75,6 +75,17 @@ def test_without_a_terminal_a_line_is_written_at_each_change_and_not_at_each_mes
     assert "\r" not in file.getvalue()
 
 
+def test_without_a_terminal_a_line_is_not_said_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jupyter_trainlive.client.terminal._LINE_SECONDS", 0.0)
+    file = io.StringIO()
+    bar = ProgressBar(file)
+    for message in (UNKNOWN, UNKNOWN, MESSAGE, MESSAGE, {**MESSAGE, "current_step": 6}, MESSAGE):
+        bar.show(message)
+    assert [line[30:].split(" · ")[0] for line in file.getvalue().splitlines()] == [
+        *("starting", "step 5/10", "step 6/10", "step 5/10")
+    ]
+
+
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, Any]]:
     monkeypatch.setenv("COLUMNS", "40")

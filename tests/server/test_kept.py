@@ -108,8 +108,9 @@ def test_a_failed_job_has_ended_at_once_and_its_kernel_is_looked_into_until_it_i
 
     console = job.console()
     console._client.execute("import time\nwhile True: time.sleep(0.01)")
-    assert cli.main(["end-kernel", job.job_id]) == 0
     assert "(open)" in repr(console)
+    assert cli.main(["end-kernel", job.job_id]) == 0
+    assert job.info()["kept"] is None, "it waits until the kernel is gone"
     gone = wait_until_gone(server, job.job_id)
     assert "(gone)" in repr(console)
     with pytest.raises(TrainLiveError, match="The kept kernel is gone"):

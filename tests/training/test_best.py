@@ -11,7 +11,9 @@ import pytest
 from jupyter_trainlive.protocol.control import Desired
 from jupyter_trainlive.training.control import Released
 from jupyter_trainlive.training.errors import RecipeError
+from jupyter_trainlive.training.recipes.checkpointing import does_not_fit
 
+from .. import tiny_model
 from .test_pause import Runner
 
 BEST = 2
@@ -124,6 +126,10 @@ def test_a_training_goes_on_from_the_checkpoint_of_another_job(
             "has 2 steps behind it, and this training has only 2",
         ),
         ({"resume_from_checkpoint": str(folder), "use_peft": True}, "holds a whole model and no adapter"),
+        (
+            {"resume_from_checkpoint": str(folder), "model_name": str(tiny_model.make_model(tmp_path / "wide", 128))},
+            "its hidden_size is 64, not 128",
+        ),
     ):
         runner = new_runner()
         with pytest.raises(RecipeError, match=reason) as raised:
@@ -133,3 +139,33 @@ def test_a_training_goes_on_from_the_checkpoint_of_another_job(
     (folder / "optimizer.pt").write_bytes(b"torn")
     with pytest.raises(RecipeError, match="is not complete"):
         new_runner().run(max_steps=4, resume_from_checkpoint=str(folder))
+
+
+def test_weights_of_other_shapes_are_told_with_both() -> None:
+    text = (
+        "Error(s) in loading state_dict for X:\n\tsize mismatch for a.b.weight: copying a param with shape "
+        "torch.Size([8, 4]) from checkpoint, the shape in current model is torch.Size([16, 4])."
+    )
+    found = does_not_fit(RuntimeError(text))
+    assert found is not None
+    assert str(found) == (
+        "resume_from_checkpoint does not fit: a.b.weight has the shape [8, 4] there, and [16, 4] in this training"
+    )
+    assert found.field == "resume_from_checkpoint"
+    assert does_not_fit(RuntimeError("CUDA error")) is None
+
+
+def test_labels_that_are_more_than_a_checkpoint_has_are_told_with_both_shapes(
+    new_runner: Callable[[], Runner], tmp_path: Path
+) -> None:
+    def run(labels: int, **more: Any) -> Runner:
+        rows = tmp_path / f"{labels}.jsonl"
+        rows.write_text("".join(f'{{"text": "row {n}", "label": "l{n % labels}"}}\n' for n in range(12)))
+        runner = new_runner()
+        task = {"task": "sequence-classification", "eval_strategy": "no", "eval_split": 0.0}
+        runner.run(**{**task, "dataset_path": str(rows), **more})
+        return runner
+
+    folder = run(2, max_steps=1, save_steps=1).job.dir.checkpoints / "checkpoint-1"
+    with pytest.raises(RecipeError, match=r"\[2, 64\] there, and \[3, 64\] in this training"):
+        run(3, max_steps=2, resume_from_checkpoint=str(folder))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_trainlive.jobs.errors import InvalidRequest
 from jupyter_trainlive.protocol.dataset import DatasetError
 from jupyter_trainlive.protocol.parameters import ParameterError, validate
 from jupyter_trainlive.protocol.recipe_inputs import check_inputs
@@ -284,3 +285,49 @@ def test_inputs_are_placed_and_looked_at_before_anything_starts(model: Path, tmp
         assert text in str(raised.value)
     (checkpoint / "adapter_model.safetensors").touch()
     assert check(resume_from_checkpoint="checkpoint-5")["resume_from_checkpoint"] == str(checkpoint)
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_before_it_is_queued(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
+    for name in ("model", "whole", "adapter"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text('{"model_type": "llama", "hidden_size": 64}')
+        (tmp_path / name / "trainer_state.json").write_text('{"global_step": 5}')
+        (tmp_path / name / "model.safetensors").touch()
+    (tmp_path / "adapter" / "adapter_config.json").write_text('{"r": 8, "target_modules": ["q_proj"]}')
+
+    def check(**given: Any) -> None:
+        check_inputs(validate({"model_name": "model", "dataset_path": "rows.jsonl", **given}), tmp_path)
+
+    adapter, whole = {"resume_from_checkpoint": "adapter"}, {"resume_from_checkpoint": "whole"}
+    check(**whole)
+    check(**adapter, use_peft=True, lora_r=8)
+    refused: list[tuple[dict[str, Any], str]] = [
+        (adapter, "holds an adapter; set use_peft=True"),
+        ({**whole, "use_peft": True}, "holds a whole model and no adapter; leave out use_peft"),
+        ({**adapter, "use_peft": True}, "holds an adapter of lora_r 8, not 16; set lora_r=8"),
+        ({**adapter, "use_peft": True, "lora_r": 8, "lora_target_modules": ["v_proj"]}, "of the modules q_proj"),
+        ({**whole, "max_steps": 5}, "has 5 steps behind it, and this training has only 5; raise max_steps"),
+    ]
+    (tmp_path / "wide").mkdir()
+    (tmp_path / "wide" / "config.json").write_text('{"model_type": "llama", "hidden_size": 128}')
+    refused.append(({**whole, "model_name": "wide"}, "its hidden_size is 64, not 128"))
+    for given, text in refused:
+        with pytest.raises(ParameterError) as raised:
+            check(**given)
+        assert raised.value.field == "resume_from_checkpoint"
+        assert text in str(raised.value)
+
+
+def test_messages_without_a_chat_template_are_refused_before_they_are_queued(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": messages}))
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    values = validate({"model_name": ".", "dataset_path": "rows.jsonl"})
+    with pytest.raises(ParameterError, match="has rows with messages, but the tokenizer") as raised:
+        check_inputs(values, tmp_path)
+    assert raised.value.field == "dataset_path"
+    assert str(InvalidRequest(raised.value.field, str(raised.value))).count("dataset_path") == 1
+    (tmp_path / "chat_template.jinja").touch()
+    check_inputs(values, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def test_it_says_what_the_training_then_does(
     trainer = tune(dataset_path=str(data(rows=40)), **given)["trainer"]
     assert told["steps"] == trainer.state.max_steps == len(in_job.series("loss"))
     assert (told["rows"], told["eval_rows"]) == (len(trainer.train_dataset), len(trainer.eval_dataset)) == (32, 8)
-    assert told["tokens"] == trainer.train_dataset.tokens
+    assert told["tokens"] == trainer.train_dataset.tokens + trainer.eval_dataset.tokens, "as the log says"
     assert told["steps_per_epoch"] == 3
     trained = sum(part.numel() for part in trainer.model.parameters() if part.requires_grad)
     everything = sum(part.numel() for part in trainer.model.parameters())
@@ -98,6 +99,31 @@ def test_what_saves_memory_is_seen_to_save_it(model: Path) -> None:
     assert activations(bf16=True) < 0.9 * plain
 
 
+def test_packed_rows_are_told_as_blocks_and_a_checkpoint_by_the_steps_to_go(
+    in_job: Job, tune: Tune, model: Path, data: Callable[..., Path]
+) -> None:
+    tune(max_steps=3, save_steps=2, dataset_path=str(data(rows=40)), packing=True)
+    folder = in_job.dir.checkpoints / "checkpoint-2"
+    given = {"max_steps": 6, "packing": True, "resume_from_checkpoint": str(folder)}
+    notes = " ".join(describe(parameters(model, data(rows=40), **given), devices=1, seconds=60)["warnings"])
+    assert re.search(r"Packed, the 40 rows to learn are \d+ blocks of at most 64 tokens", notes)
+    assert "4 of the 6 steps are to go" in notes
+
+
+def test_the_note_of_cut_rows_says_what_can_be_done(model: Path, data: Callable[..., Path]) -> None:
+    def note(length: int) -> str:
+        long = data(rows=40).with_name("long.jsonl")
+        long.write_text('{"text": "' + "help with Python " * 2000 + '"}\n')
+        told = describe(parameters(model, long) | {"max_length": length}, devices=1, seconds=60)["warnings"]
+        return next(text for text in told if "are cut at" in text)
+
+    assert note(64).endswith("raise max_length above 64 or set packing, which cuts nothing off.")
+    assert re.search(r"tokens, the most that the model takes; set packing, which cuts nothing off\.$", note(100_000))
+
+
+_KWARGS = ("gradient_checkpointing_kwargs", "has nope")
+
+
 @pytest.mark.parametrize(
     ("more", "field", "text"),
     [
@@ -105,6 +131,8 @@ def test_what_saves_memory_is_seen_to_save_it(model: Path) -> None:
         ({"model_name": "/no/such/model"}, "model_name", "does not exist"),
         ({"dataset_path": "/no/such/rows.jsonl"}, "dataset_path", "does not exist"),
         ({"resume_from_checkpoint": "/no/such/checkpoint"}, "resume_from_checkpoint", "is no folder"),
+        ({"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"nope": 1}}, *_KWARGS),
+        ({"lr_scheduler_kwargs": {"num_cycles": 2}}, "lr_scheduler_kwargs", "does not fit lr_scheduler_type linear"),
         ({"use_peft": True, "lora_target_modules": ["nope"]}, "lora_target_modules", "does not fit the model"),
     ],
 )

@@ -63,6 +63,11 @@ def ended(error: BaseException, folders: list[Path] | None = None) -> End:
             "The installed version of transformers does not fit",
         ),
         (
+            EOFError("EOF when reading a line"),
+            "EOFError: EOF when reading a line",
+            "no keyboard; take values from args, parameters or variables",
+        ),
+        (
             RuntimeError("DataLoader worker (pid 17) is killed by signal: Bus error. It is possible that …"),
             "A DataLoader worker found no room in shared memory (/dev/shm).",
             "--shm-size",

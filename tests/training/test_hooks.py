@@ -18,7 +18,7 @@ from jupyter_trainlive.protocol.journal import Record
 from jupyter_trainlive.protocol.states import Job as FoldedJob
 from jupyter_trainlive.protocol.states import Journal, fold_all
 from jupyter_trainlive.training import hooks
-from jupyter_trainlive.training.hooks import guard, optimizers
+from jupyter_trainlive.training.hooks import guard, lightning_watcher, losses, optimizers
 from jupyter_trainlive.training.hooks.imports import PostImport
 from jupyter_trainlive.training.recorder import Recorder, current
 from jupyter_trainlive.training.watch import NonFiniteLoss
@@ -164,7 +164,7 @@ def test_trainers_and_accelerate(job: Job, model: Path) -> None:
 
 def test_lightning(job: Job) -> None:
     log = work(job, "lightning_fit")
-    fit, cancelled, other = parts(job)
+    fit, cancelled, other, failing = parts(job)
     rows = told(job, "fit")
     for name in ("train_loss_step", "train_loss_epoch", "val_loss"):
         # Its loggers number steps from 0; here they count steps done.
@@ -172,7 +172,10 @@ def test_lightning(job: Job) -> None:
     assert curve(fit, "eval_loss") == curve(fit, "val_loss")
     assert [step for step, _ in curve(fit, "val_loss")] == [6, 12], "not that of the check before"
     assert (fit[0]["step"], fit[0]["total_steps"], fit[0]["total_epochs"]) == (0, 12, 2)
-    assert dict(curve(fit, "loss"))[12] == pytest.approx(dict(curve(fit, "train_loss_step"))[12])
+    assert [step for step, _ in curve(fit, "loss")] == list(range(1, 13)), "each step has its own, though paced"
+    assert [loss for _, loss in curve(fit, "loss")] == pytest.approx(told(job, "losses"))
+    paused = [r["kind"] for r in fit].index("held")
+    assert fit[paused]["step"] == curve(fit[:paused], "loss")[-1][0], "who pauses sees where it has come to"
     assert set(dict(curve(fit, "learning_rate")).values()) == {0.05}
     the_hold_is_no_steps_time(fit)
     assert kinds(fit, *ANSWERS) == ["held", "pause_refused", "resumed"]
@@ -183,6 +186,8 @@ def test_lightning(job: Job) -> None:
     assert kinds(cancelled, *ANSWERS) == ["held"]
     assert 3 <= told(job, "cancelled") <= 6
     assert len(curve(cancelled, "val_loss")) == 1, "without a logger, too"
+    assert [step for step, _ in curve(cancelled, "loss")] == list(range(1, told(job, "cancelled") + 1))
+    assert [step for step, _ in curve(failing, "loss")] == list(range(1, 8))
     assert other[0]["total_steps"] == 3
     assert curve(other, "train_loss_epoch") == [(3, told(job, "other"))]
     assert job.end()["status"] == "cancelled"
@@ -289,6 +294,22 @@ def test_a_loop_that_is_to_stop_for_its_loss_is_told_at_its_optimizer(plain: Job
     recorder.metrics({"loss": math.nan})
     with pytest.raises(NonFiniteLoss):
         optimizer.step()
+
+
+def test_losses_of_a_fit_that_never_heard_of_its_end_are_recorded_all_the_same(
+    plain: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    watcher = lightning_watcher.Watcher()
+    monkeypatch.setattr(lightning_watcher, "_training", watcher)
+    loss = torch.tensor([0.5], dtype=torch.bfloat16)
+    watcher.step = 2
+    watcher._losses = [(step, None, losses.kept(loss) * step) for step in (1, 2)]
+    loss.zero_()
+    hooks.finish()
+    hooks.finish()
+    assert plain.series("loss") == [(1, 0.5), (2, 1.0)]
 
 
 def test_steps_of_a_trainer_and_after_the_end_are_not_counted(plain: Job) -> None:

@@ -116,6 +116,17 @@ def test_a_cell_that_fails_is_named_and_ends_the_job(kernel: Kernel, head: str) 
     ]
 
 
+@pytest.mark.parametrize("rest", ["pass", "import asyncio; await asyncio.sleep(0)"])
+def test_a_misspelled_parameter_is_told_of_and_a_failing_cell_has_its_number_in_the_file(
+    kernel: Kernel, rest: str
+) -> None:
+    content = notebook(("!true\nlr: float = 1.0\nx, y = 1, 2", "parameters"), rest, "1 / 0")
+    assert kernel.start(**submit(kernel.job, content, lr=2, y=3, lrr=0.5)).wait() == 0
+    assert kernel.job.end()["error"] == "Cell [3]: ZeroDivisionError: division by zero"
+    warnings = [line for line in kernel.log.splitlines() if "not assigned" in line]
+    assert warnings == ["jupyter_trainlive: lrr is not assigned in the notebook's cell of parameters"]
+
+
 def test_it_is_held_between_cells_and_cancelled_there(kernel: Kernel) -> None:
     marker = kernel.job.dir.path / "marker"
     content = notebook(

@@ -333,3 +333,19 @@ def test_what_can_be_no_model_is_refused(tmp_path: Path, name: str, text: str) -
     assert raised.value.field == "model_name"
     assert text in str(raised.value)
     assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"learning_rate": "nan"}, "learning_rate must be a finite number, but is nan"),
+        ({"optim_args": "eps=1"}, "optim_args has no use with optim adamw_torch, which takes none; remove it"),
+        ({"optim": "sgd", "optim_args": "momentum"}, "must be written as"),
+        ({"optim": "sgd", "optim_args": "beta=1"}, "but optim sgd takes momentum"),
+        ({"optim": "sgd", "optim_args": "momentum=much"}, "must be a number"),
+    ],
+)
+def test_what_an_optimizer_can_not_use_is_named(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ParameterError, match=problem):
+        validate({**GIVEN, **given})
+    validate({**GIVEN, "optim": "sgd", "optim_args": "momentum=0.9, nesterov=true"})

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_trainlive.protocol.parameters import validate
+from jupyter_trainlive.protocol.parameters import ParameterError, validate
+from jupyter_trainlive.protocol.recipe_inputs import check_inputs
 from jupyter_trainlive.training.errors import RecipeError
 from jupyter_trainlive.training.example import paragraphs
 from jupyter_trainlive.training.recipes.arguments import make_arguments
+from jupyter_trainlive.training.recipes.models import load_config
 
 from .conftest import Job
 
@@ -104,10 +106,49 @@ def test_an_encoder_and_a_decoder_learn_to_answer(in_job: Job, tune: Tune, t5: P
 
 
 def test_a_model_of_another_task_is_refused_with_the_reason(in_job: Job, tune: Tune, data: Callable[..., Path]) -> None:
-    with pytest.raises(RecipeError, match="can't be loaded") as raised:
+    with pytest.raises(RecipeError, match=r"task seq2seq is not what model_name .* is for, a decoder") as raised:
         tune(task="seq2seq", dataset_path=str(data(rows=40, form="prompt")))
-    assert "must be an encoder-decoder model" in (raised.value.hint or "")
-    assert raised.value.field == "model_name"
+    assert raised.value.hint == 'Set task="causal-lm", or give an encoder-decoder model.'
+    assert raised.value.field == "task"
+
+
+@pytest.mark.parametrize(
+    ("config", "task", "instead"),
+    [
+        ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "causal-lm", "sequence-classification"),
+        ({"model_type": "bert", "architectures": ["BertModel"]}, "seq2seq", "sequence-classification"),
+        ({"model_type": "bert", "is_decoder": True}, "causal-lm", None),
+        ({"model_type": "bert"}, "sequence-classification", None),
+        ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, "causal-lm", "seq2seq"),
+        ({"model_type": "bart", "architectures": ["BartModel"]}, "causal-lm", "seq2seq"),
+        ({"model_type": "bart", "architectures": ["BartForCausalLM"]}, "causal-lm", None),
+        ({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}, "seq2seq", "causal-lm"),
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, "causal-lm", None),
+        ({"model_type": "of_tomorrow"}, "seq2seq", None),
+        ({}, "causal-lm", None),
+    ],
+)
+def test_a_config_tells_the_task_where_that_is_certain(
+    tmp_path: Path, config: dict[str, Any], task: str, instead: str | None
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    rows = {"causal-lm": {"text": "a"}, "seq2seq": {"prompt": "a", "completion": "b"}}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(rows.get(task, {"text": "a", "label": "b"})))
+    values = validate({"model_name": ".", "dataset_path": "rows.jsonl", "task": task})
+    if instead is None:
+        check_inputs(values, tmp_path)
+        return
+    with pytest.raises(ParameterError, match=f'set task="{instead}"') as raised:
+        check_inputs(values, tmp_path)
+    assert raised.value.field == "task"
+
+
+@pytest.mark.parametrize(("kind", "instead"), [("bert", "sequence-classification"), ("t5", "seq2seq")])
+def test_what_is_no_decoder_is_not_trained_as_one(tmp_path: Path, kind: str, instead: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    with pytest.raises(RecipeError, match="task causal-lm is not") as raised:
+        load_config(str(tmp_path), "causal-lm")
+    assert f'Set task="{instead}"' in (raised.value.hint or "")
 
 
 def test_further_arguments_reach_the_trainer_and_strange_ones_are_named(tmp_path: Path) -> None:
@@ -125,3 +166,37 @@ def test_an_optimizer_whose_package_is_missing_is_named_with_it(in_job: Job, tun
     with pytest.raises(RecipeError, match="optim galore_adamw can't be used") as raised:
         tune(optim="galore_adamw", optim_target_modules="all-linear", max_steps=1)
     assert "pip install galore-torch" in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("more", "field", "text"),
+    [
+        ({"use_liger_kernel": True}, "use_liger_kernel", "pip install liger-kernel"),
+        ({"accelerator_config": {"nope": 1}}, "accelerator_config", "Known are"),
+        ({"lr_scheduler_type": "cosine", "lr_scheduler_kwargs": {"num_cycles": "q"}}, "lr_scheduler_kwargs", "cosine"),
+        ({"lr_scheduler_type": "constant", "lr_scheduler_kwargs": {"a": 1}}, "lr_scheduler_kwargs", "Leave it out"),
+        (
+            {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": "no"}},
+            "gradient_checkpointing_kwargs",
+            "true or false",
+        ),
+        ({"tf32": True}, "tf32", "Leave tf32 out"),
+    ],
+)
+def test_objects_that_a_training_can_not_use_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], field: str, text: str
+) -> None:
+    import importlib.util
+
+    if field == "use_liger_kernel":
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RecipeError) as raised:
+        make_arguments(validate({"model_name": "m", "dataset_path": "d", **more}), tmp_path)
+    assert raised.value.field == field
+    assert text in f"{raised.value} {raised.value.hint}"
+
+
+def test_a_schedule_takes_what_is_its_own(tmp_path: Path) -> None:
+    given = {"lr_scheduler_type": "warmup_stable_decay", "lr_scheduler_kwargs": {"num_decay_steps": 1}}
+    more = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+    make_arguments(validate({"model_name": "m", "dataset_path": "d", **given, **more}), tmp_path)

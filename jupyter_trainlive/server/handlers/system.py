@@ -5,10 +5,11 @@ from __future__ import annotations
 from tornado import web
 
 from ... import __version__
+from ...jobs import sources
 from .. import v1
 from .base import ApiBase, allowed
 
-KINDS = ("finetune", "code")
+KINDS = ("finetune", *sources.KINDS)
 
 
 class HelloHandler(ApiBase):

@@ -52,9 +52,10 @@ def install(*, loss_from_backward: bool = False) -> None:
 @guarded("the last steps")
 def finish() -> None:
     """Record what is not yet recorded: the work is over."""
-    optimizers = sys.modules.get(f"{__name__}.optimizers")
-    if optimizers is not None:
-        optimizers.finish()
+    for name in ("optimizers", "lightning_watcher"):
+        module = sys.modules.get(f"{__name__}.{name}")
+        if module is not None:
+            module.finish()
 
 
 def _hook(ours: str, module: ModuleType) -> None:

@@ -16,9 +16,12 @@ from ..control import NO_RELEASE
 from ..numbers import number_in
 from ..pace import Pace
 from ..recorder import Recorder, current
+from . import losses
 from .guard import complain
 
 _TOGETHER = "Several processes train together, and would not stop at the same step; this job can't be paused."
+#: So many losses wait on their device at most until they are recorded.
+_MOST_LOSSES = 1000
 
 
 def _watched(hook: Callable[..., None]) -> Callable[..., None]:
@@ -44,6 +47,8 @@ class Watcher:
         #: Steps done.
         self.step = 0
         self._total: int | None = None
+        #: Those that the training steps returned and that are not yet recorded, each with its step and epoch.
+        self._losses: list[tuple[int, float | None, Any]] = []
 
     @_watched
     def on_sanity_check_start(self, recorder: Recorder, trainer: Any, *_: Any) -> None:
@@ -51,6 +56,9 @@ class Watcher:
 
     @_watched
     def on_train_start(self, recorder: Recorder, trainer: Any, *_: Any) -> None:
+        global _training
+        _training = self
+        self._losses.clear()
         self.step = _steps_before(trainer)
         self._total = _total_steps(trainer)
         recorder.segment(step=self.step, total_steps=self._total, total_epochs=_total_epochs(trainer, self._total))
@@ -69,12 +77,13 @@ class Watcher:
         self.step = loop._batches_that_stepped + 1
         recorder.at_step(self.step)
         self._pace.step()
-        if self._pace.due or self.step == self._total:
+        if not _logs_loss(trainer) and (loss := _loss(trainer, module, outputs)) is not None:
+            self._losses.append((self.step, epoch_of(trainer), loss))
+        if self._pace.due or self.step == self._total or len(self._losses) >= _MOST_LOSSES:
+            self.record_losses(recorder)
             values: dict[str, Any] = self._pace.tell(_samples(trainer))
             if trainer.optimizers and (groups := trainer.optimizers[0].param_groups):
                 values["learning_rate"] = groups[0].get("lr")
-            if not _logs_loss(trainer):
-                values["loss"] = _loss(trainer, module, outputs)
             values = {name: number for name, value in values.items() if (number := number_in(value)) is not None}
             if values:
                 recorder.metrics(values, step=self.step, epoch=epoch_of(trainer))
@@ -102,11 +111,19 @@ class Watcher:
 
     @_watched
     def on_train_end(self, recorder: Recorder, trainer: Any, *_: Any) -> None:
-        recorder.segment_over()
+        self._over(recorder)
 
     @_watched
     def on_exception(self, recorder: Recorder, trainer: Any, *_: Any) -> None:
-        recorder.segment_over()
+        self._over(recorder)
+
+    def record_losses(self, recorder: Recorder) -> None:
+        """Record the losses that are not yet recorded, each at its own step."""
+        waiting, self._losses = self._losses, []
+        values = losses.numbers([loss for *_, loss in waiting]) if waiting else []
+        for (step, epoch, _), value in zip(waiting, values, strict=True):
+            # Those of earlier steps are late, and must not take the job back to them.
+            recorder.metrics({"loss": value}, step=step, epoch=epoch, aside=step != self.step)
 
     def go_on(self) -> None:
         """What was done since the last step is no step's time."""
@@ -117,17 +134,39 @@ class Watcher:
         if recorder.stop is not None:
             _stop(trainer)
 
+    def _over(self, recorder: Recorder) -> None:
+        global _training
+        _training = None
+        try:
+            self.record_losses(recorder)
+        finally:
+            recorder.segment_over()
+
     def _heed(self, recorder: Recorder, trainer: Any) -> None:
         """Wait while the training is held, and stop it where it is cancelled."""
         if trainer.world_size > 1 and not recorder.together:
             # They would read the wish at different steps, and wait for each other for ever.
             recorder.gate.decline(_TOGETHER)
             return
+        if not recorder.together and not recorder.gate.open and recorder.gate.paused:
+            # Who pauses wants to see where it has come to.
+            self.record_losses(recorder)
         began = time.perf_counter()
         wanted = recorder.gate.ask(self.step, no_release=NO_RELEASE)
         self._pace.leave_out(time.perf_counter() - began)
         if wanted is Desired.CANCELLED:
             _stop(trainer)
+
+
+#: Who watches the fit that is under way.
+_training: Watcher | None = None
+
+
+def finish() -> None:
+    """The work is over, though a fit may not have heard of it."""
+    recorder = current()
+    if _training is not None and recorder is not None and not recorder.ended:
+        _training.record_losses(recorder)
 
 
 def _steps_before(trainer: Any) -> int:
@@ -178,11 +217,13 @@ def _logs_loss(trainer: Any) -> bool:
 
 
 def _loss(trainer: Any, module: Any, outputs: Any) -> Any:
-    """The loss that the training step has returned; None where it has not."""
+    """A copy of the loss that the training step has returned, on its device; None where it has not."""
     loss = outputs.get("loss") if hasattr(outputs, "get") else outputs
+    if not hasattr(loss, "detach") or loss.numel() != 1:
+        return None
     # Lightning has divided it by the number of batches of a step.
     share = trainer.accumulate_grad_batches if module.automatic_optimization else 1
-    return loss * share if hasattr(loss, "item") else None
+    return losses.kept(loss) * share
 
 
 def _stop(trainer: Any) -> None:

@@ -42,6 +42,13 @@ def take() -> Any:
     return taken
 
 
+def kept(loss: Any) -> Any:
+    """A copy of a tensor of one element, on its device: who made it may go on to work on it in its place."""
+    torch = sys.modules["torch"]
+    exact = torch.float64 if loss.dtype == torch.float64 else torch.float32
+    return loss.detach().reshape(()).to(exact, copy=True)
+
+
 def numbers(tensors: list[Any]) -> list[float]:
     """The values of scalar tensors, waiting for their device but once."""
     torch = sys.modules["torch"]
@@ -79,10 +86,7 @@ def _saw(loss: Any) -> None:
         return
     if _scaled is not None and _scaled[0]() is loss:
         loss = _scaled[1]
-    torch = sys.modules["torch"]
-    exact = torch.float64 if loss.dtype == torch.float64 else torch.float32
-    # A copy, as a loop may go on to work on its own in its place.
-    value = loss.detach().reshape(()).to(exact, copy=True)
+    value = kept(loss)
     _sum = value if _sum is None else _sum + value
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ...protocol.parameters import training_arguments
 from ...protocol.training_arguments import RENAMED
 from ..errors import RecipeError
+from .argument_checks import check_arguments
 
 #: Packages that optimizers and parameters need, and what pip calls them.
 _PACKAGES = {
@@ -44,6 +45,7 @@ def make_arguments(values: Mapping[str, Any], folder: Path) -> Any:
             "Leave it out, or install another release of transformers there.",
             field=strange[0],
         )
+    check_arguments(values)
     if values["early_stopping_patience"] is not None:
         # How long it has been waiting goes with a checkpoint.
         given["restore_callback_states_from_checkpoint"] = True
@@ -64,7 +66,10 @@ def make_arguments(values: Mapping[str, Any], folder: Path) -> Any:
             **given,
         )
     except (ValueError, ImportError, TypeError) as error:
-        raise RecipeError(f"transformers refuses these parameters: {error}") from error
+        field = next((name for name in ("tf32", "bf16", "fp16") if values.get(name) and name in str(error)), None)
+        if field is None:
+            raise RecipeError(f"transformers refuses these parameters: {error}") from error
+        raise RecipeError(f"{field} can't be used: {error}", f"Leave {field} out.", field=field) from error
 
 
 def missing_package(values: Mapping[str, Any], error: ImportError | ValueError) -> RecipeError | None:

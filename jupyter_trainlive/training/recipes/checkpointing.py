@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from ...protocol.checkpoints import (
     read_manifest,
     step_of,
 )
+from ...protocol.checks import ParameterError
+from ...protocol.resuming import check_fits
 from ...protocol.values import dumps, whole
 from ..disk import disk_full, free_bytes, in_words
 from ..errors import RecipeError
@@ -124,12 +127,14 @@ def to_go_on_from(folder: Path, attempt: int, given: Path | None = None) -> Path
 
 
 def given_checkpoint(values: Mapping[str, Any]) -> Path | None:
-    """The checkpoint that the parameters name to begin with. Raises RecipeError where it can't be one of theirs."""
+    """The checkpoint that the parameters name to begin with.
+
+    Raises RecipeError where it can't be one of theirs.
+    """
     given = values["resume_from_checkpoint"]
     if given is None:
         return None
     folder = Path(given).expanduser().absolute()
-    adapter = (folder / "adapter_config.json").is_file()
     problem = None
     if not folder.is_dir():
         problem = "is no folder on this machine"
@@ -139,11 +144,12 @@ def given_checkpoint(values: Mapping[str, Any]) -> Path | None:
         problem = "holds no optimizer.pt, so nothing can go on from it"
     elif (folder / MANIFEST).exists() and not is_complete(folder):
         problem = "is not complete: some of its files are missing or torn"
-    elif adapter and not values["use_peft"]:
-        problem = "holds an adapter; set use_peft"
-    elif values["use_peft"] and not adapter:
-        problem = "holds a whole model and no adapter; leave out use_peft"
     if problem is None:
+        try:
+            check_fits(folder, values)
+        except ParameterError as error:
+            reason, _, remedy = str(error).rpartition("; ")
+            raise RecipeError(reason, f"{remedy[:1].upper()}{remedy[1:]}.", field=error.field) from error
         return folder
     raise RecipeError(
         f"resume_from_checkpoint {folder} {problem}",
@@ -170,6 +176,28 @@ def require_steps_left(checkpoint: Path, steps: int) -> None:
             "Raise num_train_epochs or max_steps; both count from the beginning, the checkpoint's steps included.",
             field="resume_from_checkpoint",
         )
+
+
+_MISMATCH = re.compile(
+    r"size mismatch for ([\w.]+): copying a param with shape (?:torch\.Size\()?(\[[\d, ]*\])\)? from checkpoint, "
+    r"the shape in current model is (?:torch\.Size\()?(\[[\d, ]*\])"
+)
+
+
+def does_not_fit(error: Exception) -> RecipeError | None:
+    """What to say where the weights or the optimizer of a given checkpoint have other shapes; None of other errors."""
+    text = str(error)
+    if found := _MISMATCH.search(text):
+        reason = f"{found[1]} has the shape {found[2]} there, and {found[3]} in this training"
+    elif "loaded state dict" in text and "parameter group" in text:
+        reason = "its optimizer was made for other weights than this training has"
+    else:
+        return None
+    return RecipeError(
+        f"resume_from_checkpoint does not fit: {reason}",
+        "Give the model_name, task and lora_… parameters that it was trained with, and data with the same labels.",
+        field="resume_from_checkpoint",
+    )
 
 
 def fingerprint_of(checkpoint: Path) -> str | None:

@@ -44,6 +44,7 @@ class Prepared:
     #: hold only those that were taken as tokens: one in `scale`.
     estimated: bool = False
     scale: float = 1.0
+    eval_scale: float = 1.0
 
     @property
     def fingerprint(self) -> str:
@@ -60,9 +61,9 @@ class Prepared:
         if self.labels:
             shown = ", ".join(self.labels[:10]) + (", …" if len(self.labels) > 10 else "")
             lines.append(f"{len(self.labels)} labels: {shown}")
-        if self.truncated:
+        if self.truncated and not any("are cut at" in warning for warning in self.warnings):
             lines.append(f"{self.truncated} rows were cut at {limit} tokens")
-        if self.unusable:
+        if self.unusable and not any("are left out" in warning for warning in self.warnings):
             lines.append(f"{self.unusable} rows were left out: nothing to learn in their first {limit} tokens")
         return lines
 
@@ -123,6 +124,7 @@ def prepare(
         warnings=warnings,
         estimated=any(part.counted for part in both),
         scale=scale,
+        eval_scale=eval_scale,
     )
     return _with_warnings(prepared, values, limit)
 
@@ -252,10 +254,14 @@ def _with_warnings(prepared: Prepared, values: Mapping[str, Any], limit: int) ->
     warnings = list(prepared.warnings)
     total = prepared.rows + prepared.eval_rows
     if prepared.truncated > 0.1 * total:
-        remedy = f"raise max_length above {limit}" if limit >= values["max_length"] else "the model takes no more"
+        most = limit < values["max_length"]
+        remedies = [] if most else [f"raise max_length above {limit}"]
         if values["task"] == CAUSAL:
-            remedy += ", or set packing, which cuts nothing off"
-        warnings.append(f"{prepared.truncated} of {total} rows are cut at {limit} tokens; {remedy}.")
+            remedies.append("set packing, which cuts nothing off")
+        cut = f"{prepared.truncated} of {total} rows are cut at {limit} tokens"
+        if most:
+            cut += ", the most that the model takes"
+        warnings.append(f"{'; '.join(filter(None, (cut, ' or '.join(remedies))))}.")
     if prepared.unusable > 0.1 * (total + prepared.unusable):
         warnings.append(
             f"{prepared.unusable} rows have nothing to learn in their first {limit} tokens and are left out."

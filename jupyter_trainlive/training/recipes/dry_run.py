@@ -14,7 +14,7 @@ from typing import Any
 from ...protocol.parameters import check_model, validate
 from .adapters import attach
 from .arguments import make_arguments, steps_of
-from .checkpointing import given_checkpoint, require_steps_left
+from .checkpointing import given_checkpoint, require_steps_left, steps_done
 from .data import Prepared, prepare
 from .memory import count, estimate
 from .models import (
@@ -56,12 +56,14 @@ def describe(parameters: object, *, devices: int, seconds: float) -> dict[str, A
     counts = {"trainable_parameters": count(model, trained_only=True), "all_parameters": count(model)}
     longest = max(data.train.lengths)
     memory = estimate(model, values, longest, _vocabulary(config, values))
+    done = 0
     if checkpoint is not None:
         require_steps_left(checkpoint, steps)
+        done = steps_done(checkpoint) or 0
     return {
         "rows": data.rows,
         "eval_rows": data.eval_rows,
-        "tokens": round(data.train.tokens * data.scale),
+        "tokens": round(data.train.tokens * data.scale) + round(data.evaluation.tokens * data.eval_scale),
         "truncated_rows": data.truncated,
         "unusable_rows": data.unusable,
         "steps": steps,
@@ -69,7 +71,7 @@ def describe(parameters: object, *, devices: int, seconds: float) -> dict[str, A
         **counts,
         "memory_gb": memory.in_gb(),
         "estimated": data.estimated,
-        "warnings": [*data.warnings, *_warnings(values, data, limit, train_rows, steps, devices)],
+        "warnings": [*data.warnings, *_warnings(values, data, limit, train_rows, steps, devices, done)],
     }
 
 
@@ -88,9 +90,19 @@ def _warnings(
     train_rows: int,
     steps: int,
     devices: int,
+    done: int,
 ) -> list[str]:
     """What one may want to know before it begins, in plain sentences."""
     told = []
+    if data.packed:
+        told.append(
+            f"Packed, the {data.rows:,} rows to learn are {train_rows:,} blocks of at most {limit:,} tokens; a step "
+            "takes blocks, not rows."
+        )
+    if done:
+        told.append(
+            f"{steps - done:,} of the {steps:,} steps are to go: resume_from_checkpoint has {done:,} behind it."
+        )
     if data.estimated:
         told.append("There are too many rows to count their tokens here: rows, tokens and steps are estimates.")
     known = " ".join(data.warnings)
@@ -98,14 +110,15 @@ def _warnings(
         told.append(
             f"{data.truncated:,} of {data.rows + data.eval_rows:,} rows are cut at {limit:,} tokens (max_length)."
         )
-    if data.truncated and limit < values["max_length"]:
+    if data.truncated and limit < values["max_length"] and "are cut at" not in known:
         told.append(f"The model takes {limit:,} tokens at most, less than max_length {values['max_length']:,}.")
     if data.unusable and "are left out" not in known:
         told.append(f"{data.unusable:,} rows are left out: nothing is to be learned in their first {limit:,} tokens.")
     batch = values["per_device_train_batch_size"] * devices * values["gradient_accumulation_steps"]
     if train_rows < batch:
+        what = "blocks" if data.packed else "rows"
         told.append(
-            f"One step takes {batch:,} rows (per_device_train_batch_size, gradient_accumulation_steps"
+            f"One step takes {batch:,} {what} (per_device_train_batch_size, gradient_accumulation_steps"
             f"{', GPUs' if devices > 1 else ''}), and there are only {train_rows:,}: each epoch is a single step."
         )
     for name in ("warmup_steps", "eval_steps"):

@@ -19,6 +19,7 @@ from .adapters import attach, load_adapter
 from .arguments import make_arguments, missing_package, steps_of
 from .checkpointing import (
     CheckpointStore,
+    does_not_fit,
     fingerprint_of,
     given_checkpoint,
     is_finished,
@@ -74,14 +75,17 @@ def run(parameters: object, job_dir: JobDir, recorder: Recorder, namespace: dict
     start = _start(values, job_dir, recorder, given, data)
     recorder.phase("loading model")
     model = shown["model"] = _model(values, tokenizer, data, start)
+    use_cache = getattr(model.config, "use_cache", None)
     trainer = shown["trainer"] = _trainer(values, job_dir, recorder, model, tokenizer, data)
 
     pause()
     try:
         trainer.train_from(start.checkpoint, finished=start.finished)
-    except (ImportError, ValueError) as error:
-        # The optimizer is made as the training begins.
-        explained = None if trainer.optimizer is not None else missing_package(values, error)
+    except (ImportError, ValueError, RuntimeError) as error:
+        explained = does_not_fit(error) if given is not None and start.checkpoint == given else None
+        if trainer.optimizer is None and not isinstance(error, RuntimeError):
+            # The optimizer is made as the training begins.
+            explained = missing_package(values, error)
         raise explained or error from error
     steps: int = trainer.state.global_step
 
@@ -98,6 +102,9 @@ def run(parameters: object, job_dir: JobDir, recorder: Recorder, namespace: dict
             trainer.evaluate()
             pause_before_the_end()
     recorder.phase("saving")
+    if use_cache is not None:
+        # The Trainer turns it off, and whoever generates with the result wants it.
+        model.config.use_cache = use_cache
     names = save(model, tokenizer, values, job_dir, recorder, data.labels or None)
     what = "adapter" if values["use_peft"] else "model"
     print(f"Trained {steps} steps; the {what} lies in {job_dir.artifacts / names[0]}")
@@ -211,13 +218,16 @@ def _choices(logits: Any, labels: Any) -> Any:
     return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
 
 
+def _evaluations(values: dict[str, Any]) -> str:
+    patience: int = values["early_stopping_patience"]
+    return "1 evaluation" if patience == 1 else f"{patience} evaluations"
+
+
 def _tell_how_it_ended(values: dict[str, Any], trainer: Any) -> None:
     """What the log should say of early stopping and the best model."""
     state = trainer.state
     if trainer.stopped_early:
-        print(
-            f"Stopped early at step {state.global_step}: no better in {values['early_stopping_patience']} evaluations"
-        )
+        print(f"Stopped early at step {state.global_step}: no better in {_evaluations(values)}")
     if values["load_best_model_at_end"]:
         if state.best_model_checkpoint is None:
             print("No checkpoint of the best model is there, so the last one is kept")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...protocol.model_tasks import misfit
 from ..errors import RecipeError
 
 #: transformers' class for each task, and what such a model is called.
@@ -24,6 +26,9 @@ def require_packages(values: Mapping[str, Any], *, computing: bool = True) -> No
 
     Without `computing` nothing is trained here, and no GPU is needed.
     """
+    if not values["load_in_4bit"]:
+        # It is imported wherever it is installed, and then tells of kernels that nobody asked for.
+        logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(_is_no_news_of_kernels)
     _require("torch", "transformers", "accelerate", remedy='pip install "jupyter_trainlive[train]"')
     import torch
     import transformers
@@ -38,6 +43,10 @@ def require_packages(values: Mapping[str, Any], *, computing: bool = True) -> No
         check_devices(values, torch.cuda.device_count())
     if computing and values["fp16"] and not torch.cuda.is_available():
         raise RecipeError("fp16 needs a GPU, and this process has none", "Leave fp16 out, or take bf16.", field="fp16")
+
+
+def _is_no_news_of_kernels(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Failed to load CPU gemm_4bit_forward")
 
 
 def check_devices(values: Mapping[str, Any], devices: int) -> None:
@@ -75,11 +84,15 @@ def load_tokenizer(name: str) -> Any:
 
 
 def load_config(name: str, task: str, labels: Sequence[str] | None = None) -> Any:
-    """The model's configuration; for classification with the names of the labels, by their ids."""
+    """The model's configuration; for classification with the names of the labels, by their ids.
+
+    Raises RecipeError where there is none, or it is that of a model for another task.
+    """
     from transformers import AutoConfig
 
     with loading(f"the configuration of {name}", task):
         config = AutoConfig.from_pretrained(name)
+    _check_task(name, config, task)
     if labels is not None and not _are_those_of(config, labels):
         # Together, or the first would make up names for the second.
         config.id2label = dict(enumerate(labels))
@@ -87,6 +100,23 @@ def load_config(name: str, task: str, labels: Sequence[str] | None = None) -> An
     if labels is not None:
         config.problem_type = "single_label_classification"
     return config
+
+
+def _check_task(name: str, config: Any, task: str) -> None:
+    """Raise RecipeError where a model is not one for the task, as its kind or transformers' own tables say."""
+    found = misfit(config.to_dict(), task)
+    if found is None and type(config) not in model_class(task)._model_mapping:
+        fitting = [other for other in _CLASSES if type(config) in model_class(other)._model_mapping]
+        found = f"a {config.model_type} model", " or ".join(fitting)
+    if found is None:
+        return
+    what, instead = found
+    remedy = 'Set task="' + instead.replace(" or ", '" or task="') + '", or g' if instead else "G"
+    raise RecipeError(
+        f"task {task} is not what model_name {name} is for, {what}",
+        f"{remedy}ive {_CLASSES[task][1]}.",
+        field="task",
+    )
 
 
 def _are_those_of(config: Any, labels: Sequence[str]) -> bool:

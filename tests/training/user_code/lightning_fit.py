@@ -1,5 +1,6 @@
 """Fits with Lightning, as people write them, in both of its packages: neither knows that it is watched."""
 
+import contextlib
 import csv
 from pathlib import Path
 
@@ -25,10 +26,12 @@ def module(base):
         def __init__(self):
             super().__init__()
             self.layer = torch.nn.Linear(4, 1)
+            self.losses = []
 
         def training_step(self, batch, index):
             loss = self.layer(batch).square().mean()
             self.log("train_loss", loss, on_step=True, on_epoch=True)
+            self.losses.append(loss.item())
             return loss
 
         def validation_step(self, batch, index):
@@ -56,8 +59,10 @@ trainer = pl.Trainer(
     max_epochs=2, accumulate_grad_batches=2, logger=logger, callbacks=[ModelCheckpoint("saved", save_top_k=-1)], **quiet
 )
 with steering.steered(3, Desired.PAUSED, Desired.RELEASED, Desired.RUNNING):
-    trainer.fit(module(pl.LightningModule), loader(), loader())
+    fitted = module(pl.LightningModule)
+    trainer.fit(fitted, loader(), loader())
 steering.told("fit", reported(logger))
+steering.told("losses", fitted.losses[1::2])
 
 # Cancelled where nothing is logged anywhere, and where it wants to go on for longer.
 trainer = pl.Trainer(
@@ -78,3 +83,17 @@ import pytorch_lightning  # noqa: E402
 trainer = pytorch_lightning.Trainer(max_steps=3, logger=False, enable_checkpointing=False, **quiet)
 trainer.fit(module(pytorch_lightning.LightningModule), loader())
 steering.told("other", trainer.logged_metrics["train_loss_epoch"].item())
+
+
+# One that fails on its way.
+class Failing(torch.utils.data.Dataset):
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        return torch.full((4,), 1.0 / (7 - index))
+
+
+trainer = pl.Trainer(max_epochs=1, logger=False, enable_checkpointing=False, **quiet)
+with contextlib.suppress(ZeroDivisionError):
+    trainer.fit(module(pl.LightningModule), torch.utils.data.DataLoader(Failing()))
