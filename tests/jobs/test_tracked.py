@@ -127,7 +127,7 @@ async def test_one_that_does_not_hear_is_interrupted_once_and_one_that_saves_is_
         "def count(*_): print('interrupted', flush=True)\n"
         "signal.signal(signal.SIGINT, count)\n"
         "child = subprocess.Popen(['sleep', '600'])\n"
-        "trainlive.log({'loss': 1.0})\n"
+        "trainlive.log({'loss': 1.0}, step=3)\n"
         "for _ in range(600): time.sleep(0.1)\n"
     )
     saving = (
@@ -136,7 +136,8 @@ async def test_one_that_does_not_hear_is_interrupted_once_and_one_that_saves_is_
     with scripts() as started:
         async with managing(jobs_dir, **FAST) as manager:
             deaf, saves = await asyncio.gather(begin(started, jobs_dir, stubborn), begin(started, jobs_dir, saving))
-            await become(lambda: is_busy(manager, saves))
+            # Else its own log would hear of it.
+            await become(lambda: is_busy(manager, saves) and is_busy(manager, deaf))
             await asyncio.gather(manager.cancel(deaf.job_id), manager.cancel(saves.job_id))
             assert await asyncio.to_thread(deaf.line) == "interrupted"
             assert await asyncio.to_thread(saves.line) == "saved"
