@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .protocol.jobdir import JobDir
+from .protocol.jobdir import JobDir, default_jobs_dir
 
 if TYPE_CHECKING:
     from .protocol.access import Access
@@ -88,7 +88,7 @@ def _default() -> Path:
         raise RuntimeError(
             f"Where jobs are kept is not known, as jupyter_core is not installed here: {remedy}"
         ) from None
-    return Path(jupyter_data_dir()) / "trainlive" / "jobs"
+    return default_jobs_dir(jupyter_data_dir())
 
 
 def _in_notebook() -> bool:

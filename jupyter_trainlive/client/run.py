@@ -15,23 +15,12 @@ from .job import Job
 def add_options(command: argparse.ArgumentParser) -> None:
     """What may be said of a script or a notebook; the arguments of a script follow ``--``."""
     command.add_argument("source", help="a script (*.py) or a notebook (*.ipynb)")
-    command.add_argument("--name", help="the job's name; by default that of the file")
-    command.add_argument("--gpus", type=int, metavar="N", help="how many it waits for; 0 hides them from it")
-    command.add_argument("--kernel", metavar="NAME", help="the kernel that it runs in (jupyter kernelspec list)")
+    add_common_options(command, name="that of the file", kernel="jupyter kernelspec list")
     command.add_argument("--cwd", metavar="FOLDER", help="where it works; by default the folder of the file")
-    command.add_argument(
-        "--env", type=assignment, action="append", default=[], metavar="K=V", help="a variable of its environment"
-    )
-    command.add_argument("--keep", type=float, metavar="SECONDS", help="keep its kernel for so long after its end")
     command.add_argument("--processes", type=int, default=1, metavar="N", help="of a script that trains with torchrun")
-    command.add_argument("--priority", type=int, metavar="N", help="higher ones begin first (-100 to 100)")
-    command.add_argument("--stop-on-nan", action="store_true", default=None, help="end it when its loss is NaN")
-    command.add_argument(
-        "--loss-from-backward", action="store_true", help="take the loss of a plain torch loop from its backward()"
-    )
     command.add_argument(
         "--parameter",
-        type=assignment,
+        type=_assignment,
         action="append",
         default=[],
         metavar="K=V",
@@ -41,7 +30,34 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.epilog = "What follows -- are the arguments of the script: jupyter trainlive run train.py -- --lr 1e-4"
 
 
-def assignment(text: str) -> tuple[str, str]:
+def add_common_options(parser: argparse.ArgumentParser, *, name: str, kernel: str) -> None:
+    """What may be said of a job of code of any kind; `name` and `kernel` are what help says of those two."""
+    add = parser.add_argument
+    add("--name", help=f"the job's name; by default {name}")
+    add("--gpus", type=int, metavar="N", help="how many it waits for; 0 hides them from it")
+    add("--kernel", metavar="NAME", help=f"the kernel that it runs in ({kernel})")
+    add("--env", type=_assignment, action="append", default=[], metavar="K=V", help="a variable of its environment")
+    add("--keep", type=float, metavar="SECONDS", help="keep its kernel for so long after its end")
+    add("--priority", type=int, metavar="N", help="higher ones begin first (-100 to 100)")
+    add("--stop-on-nan", action="store_true", default=None, help="end it when its loss is NaN")
+    add("--loss-from-backward", action="store_true", help="take the loss of a plain torch loop from its backward()")
+
+
+def common_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Those as `launch` takes them."""
+    return {
+        "loss_from_backward": options.loss_from_backward,
+        "name": options.name,
+        "kernel_name": options.kernel,
+        "gpus": options.gpus,
+        "priority": options.priority,
+        "stop_on_nan": options.stop_on_nan,
+        "keep_kernel": options.keep,
+        "env": dict(options.env) or None,
+    }
+
+
+def _assignment(text: str) -> tuple[str, str]:
     """``K=V`` as name and value."""
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -68,15 +84,8 @@ def submitted(options: argparse.Namespace, args: list[str]) -> Job:
             args=args,
             parameters={name: _value(text) for name, text in options.parameter},
             processes=options.processes,
-            loss_from_backward=options.loss_from_backward,
-            name=options.name,
-            kernel_name=options.kernel,
             cwd=options.cwd,
-            gpus=options.gpus,
-            priority=options.priority,
-            stop_on_nan=options.stop_on_nan,
-            keep_kernel=options.keep,
-            env=dict(options.env) or None,
+            **common_options(options),
         )
     except TypeError as error:
         # What does not go together, as arguments for a notebook.

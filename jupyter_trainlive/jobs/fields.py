@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..protocol.checks import JOB_NAME_LIMIT, MOST_PATIENCE, is_job_name
 from ..protocol.values import number
 from ..protocol.watching import checked_thresholds
 from .errors import InvalidRequest
@@ -23,9 +24,7 @@ COMMON = frozenset(
 )
 #: Priorities go from minus this to this; higher ones start first.
 _MOST_PRIORITY = 100
-_MOST_PATIENCE = 1_000_000
 _MOST_GPUS = 1024
-_NAME_LIMIT = 200
 #: `true` keeps a kernel for an hour; nobody keeps one for longer than a week.
 _KEEP_SECONDS, _MOST_KEEP_SECONDS = 3600.0, 604_800.0
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -47,7 +46,7 @@ def common(request: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
         "kernel_name": _kernel_name(request.get("kernel_name"), defaults),
         "gpus": whole(request, "gpus", None, 0, _MOST_GPUS),
         "priority": whole(request, "priority", 0, -_MOST_PRIORITY, _MOST_PRIORITY),
-        "nan_patience": whole(request, "nan_patience", 3, 1, _MOST_PATIENCE),
+        "nan_patience": whole(request, "nan_patience", 3, 1, MOST_PATIENCE),
         "stop_on_nan": flag(request, "stop_on_nan"),
         "keep_kernel": _keep_kernel(request.get("keep_kernel")),
         "alerts": _alerts(request.get("alerts")),
@@ -59,9 +58,9 @@ def name_of(request: dict[str, Any], default: str) -> str:
     """The job's name, or `default` where none is given."""
     name = request.get("name")
     if name is None:
-        return "".join(character if character.isprintable() else "?" for character in default[:_NAME_LIMIT])
-    if not isinstance(name, str) or not name.strip() or len(name) > _NAME_LIMIT or not name.isprintable():
-        raise InvalidRequest("name", f"must be 1 to {_NAME_LIMIT} printable characters")
+        return "".join(character if character.isprintable() else "?" for character in default[:JOB_NAME_LIMIT])
+    if not is_job_name(name):
+        raise InvalidRequest("name", f"must be 1 to {JOB_NAME_LIMIT} printable characters")
     return name
 
 

@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from ..client import Job, TrainLiveError, launch
 from ..client.errors import JobFailed, VariableError
-from ..client.run import assignment
+from ..client.run import add_common_options, common_options
 from ..protocol.states import Status
 from . import display
 
@@ -53,14 +53,7 @@ def _parser() -> _Parser:
     parser = _Parser("%%trainlive", description=_DESCRIPTION, add_help=False, allow_abbrev=False)
     add = parser.add_argument
     add("-h", "--help", action="store_true", help="show this, and start nothing")
-    add("--name", help="the job's name; by default code")
-    add("--gpus", type=int, metavar="N", help="how many it waits for; 0 hides them from it")
-    add("--kernel", metavar="NAME", help="the kernel that it runs in; by default that of this notebook")
-    add("--env", type=assignment, action="append", default=[], metavar="K=V", help="a variable of its environment")
-    add("--keep", type=float, metavar="SECONDS", help="keep its kernel for so long after its end")
-    add("--priority", type=int, metavar="N", help="higher ones begin first (-100 to 100)")
-    add("--stop-on-nan", action="store_true", default=None, help="end it when its loss is NaN")
-    add("--loss-from-backward", action="store_true", help="take the loss of a plain torch loop from its backward()")
+    add_common_options(parser, name="code", kernel="by default that of this notebook")
     add("--with", dest="names", action="append", default=[], metavar="A,B", help="variables that it gets copies of")
     add("--follow", action="store_true", help="wait for its end; an interrupt leaves it running")
     return parser
@@ -81,18 +74,7 @@ def _options(line: str) -> argparse.Namespace:
 
 
 def _run(shell: InteractiveShell, options: argparse.Namespace, cell: str) -> Job:
-    job = launch(
-        code=cell,
-        variables=_variables(shell, options.names),
-        loss_from_backward=options.loss_from_backward,
-        name=options.name,
-        kernel_name=options.kernel,
-        gpus=options.gpus,
-        priority=options.priority,
-        stop_on_nan=options.stop_on_nan,
-        keep_kernel=options.keep,
-        env=dict(options.env) or None,
-    )
+    job = launch(code=cell, variables=_variables(shell, options.names), **common_options(options))
     if not options.follow:
         # The value of the cell, which shows itself.
         return job

@@ -6,11 +6,15 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 _INT_LIMIT = 2**31 - 1
 _OBJECT_LIMIT_BYTES = 64 * 1024
 _LIST_LIMIT = 1000
+#: Characters of a job's name.
+JOB_NAME_LIMIT = 200
+#: Logs in a row without a finite loss that a job may be patient for.
+MOST_PATIENCE = 1_000_000
 
 
 class ParameterError(ValueError):
@@ -31,6 +35,11 @@ class Check:
 
     def __call__(self, value: object) -> Any:
         return self.use(value)
+
+
+def is_job_name(value: object) -> TypeGuard[str]:
+    """Whether a job may be called so: 1 to `JOB_NAME_LIMIT` printable characters, not all of them blank."""
+    return isinstance(value, str) and bool(value.strip()) and len(value) <= JOB_NAME_LIMIT and value.isprintable()
 
 
 def kind_of(value: object) -> str:

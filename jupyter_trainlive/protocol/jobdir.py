@@ -22,6 +22,11 @@ JOB_DIR_VARIABLE = "TRAINLIVE_JOB_DIR"
 ATTEMPT_VARIABLE = "TRAINLIVE_ATTEMPT"
 
 
+def default_jobs_dir(data_dir: str) -> Path:
+    """Where jobs lie when nobody says otherwise, in Jupyter's data folder."""
+    return Path(data_dir) / "trainlive" / "jobs"
+
+
 def new_job_id() -> str:
     """A fresh id, as only the server makes them: ``job_`` and twelve letters or digits."""
     return "job_" + "".join(secrets.choice(_ALPHABET) for _ in range(12))

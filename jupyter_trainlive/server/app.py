@@ -15,6 +15,7 @@ from traitlets.traitlets import Bool, Float, Int, Unicode
 from ..jobs.fields import Defaults
 from ..jobs.manager import JobManager
 from ..kernels.launcher import Launcher
+from ..protocol.jobdir import default_jobs_dir
 from ..system import Sampler
 from .consoles import Consoles
 from .handlers import ROUTES
@@ -76,7 +77,7 @@ class TrainLive(ExtensionApp):
     _holds_sampler = Bool(False)
 
     def _jobs_dir_default(self) -> str:
-        return str(Path(jupyter_data_dir()) / "trainlive" / "jobs")
+        return str(default_jobs_dir(jupyter_data_dir()))
 
     classes = [JobManager, Launcher]  # noqa: RUF012 - traitlets reads it of the instance
 

@@ -17,6 +17,10 @@ NO_RELEASE = (
 )
 
 
+#: Why a trainer with several processes is not held where nothing has them agree on a step.
+NOT_TOGETHER = "Several processes train together, and would not stop at the same step; this job can't be paused."
+
+
 class Cancelled(Exception):
     """Unwinds the work of a job whose cancellation was asked for.
 

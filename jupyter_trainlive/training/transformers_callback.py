@@ -19,14 +19,12 @@ from transformers.trainer_callback import TrainerState as State
 from transformers.training_args import TrainingArguments as Args
 
 from ..protocol.control import Desired
-from .control import NO_RELEASE
+from .control import NO_RELEASE, NOT_TOGETHER
 from .numbers import number_in
 from .own.recording import Recording
 from .own.run import record_trainer
 from .pace import Pace
 from .recorder import Recorder, current, warn
-
-_TOGETHER = "Several processes train together, and would not stop at the same step; this job can't be paused."
 
 Logs = dict[str, Any] | None
 
@@ -184,7 +182,7 @@ class TrainLiveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
         # Several processes would read the wish at different steps, and those that go on would wait for ever
         # for those that stopped: there it takes the interrupt that follows.
         if args.world_size > 1 and not recorder.together:
-            recorder.gate.decline(_TOGETHER)
+            recorder.gate.decline(NOT_TOGETHER)
             return Desired.RUNNING
         began = time.perf_counter()
         wanted = recorder.gate.ask(state.global_step, no_release=None if self.can_be_released else NO_RELEASE)

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ...protocol.control import Desired
-from ..control import NO_RELEASE
+from ..control import NO_RELEASE, NOT_TOGETHER
 from ..numbers import number_in
 from ..pace import Pace
 from ..recorder import Recorder, current
 from . import losses
 from .guard import complain
 
-_TOGETHER = "Several processes train together, and would not stop at the same step; this job can't be paused."
 #: So many losses wait on their device at most until they are recorded.
 _MOST_LOSSES = 1000
 
@@ -146,7 +145,7 @@ class Watcher:
         """Wait while the training is held, and stop it where it is cancelled."""
         if trainer.world_size > 1 and not recorder.together:
             # They would read the wish at different steps, and wait for each other for ever.
-            recorder.gate.decline(_TOGETHER)
+            recorder.gate.decline(NOT_TOGETHER)
             return
         if not recorder.together and not recorder.gate.open and recorder.gate.paused:
             # Who pauses wants to see where it has come to.

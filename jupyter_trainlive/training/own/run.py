@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ...protocol.checks import JOB_NAME_LIMIT, MOST_PATIENCE, is_job_name
 from ...protocol.jobdir import JobDir
 from ...protocol.presence import is_present, presence_file
 from ...protocol.watching import checked_thresholds
@@ -21,8 +22,6 @@ from ..recorder import current, warn
 from ..watch import PATIENCE
 from .recording import Recording
 
-_NAME_LIMIT = 200
-_MOST_PATIENCE = 1_000_000
 #: Where launchers tell their processes apart; only the first of them records.
 _RANK_VARIABLES = ("RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 
@@ -194,7 +193,7 @@ def default_name() -> str:
     """The name of the notebook or the script that this process runs."""
     source = _source()
     stem = "".join(character for character in Path(source).stem if character.isprintable()) if source else ""
-    return stem[:_NAME_LIMIT].strip() or "training"
+    return stem[:JOB_NAME_LIMIT].strip() or "training"
 
 
 def _source() -> str | None:
@@ -248,14 +247,14 @@ def _install_hooks(loss_from_backward: bool) -> None:
 def _name(name: object) -> str:
     if name is None:
         return default_name()
-    if not isinstance(name, str) or not name.strip() or len(name) > _NAME_LIMIT or not name.isprintable():
-        raise ValueError(f"name must be 1 to {_NAME_LIMIT} printable characters, not {name!r:.80}")
+    if not is_job_name(name):
+        raise ValueError(f"name must be 1 to {JOB_NAME_LIMIT} printable characters, not {name!r:.80}")
     return name
 
 
 def _patience(value: object) -> int:
-    if type(value) is not int or not 1 <= value <= _MOST_PATIENCE:
-        raise ValueError(f"nan_patience must be a whole number from 1 to {_MOST_PATIENCE}, not {value!r:.80}")
+    if type(value) is not int or not 1 <= value <= MOST_PATIENCE:
+        raise ValueError(f"nan_patience must be a whole number from 1 to {MOST_PATIENCE}, not {value!r:.80}")
     return value
 
 

@@ -6,6 +6,7 @@ import type { JobStore } from "../data/store";
 import { isEnded, isReleased, type Action, type Job } from "../wire/protocol";
 import { ServerError } from "../wire/server";
 import { h, setAttribute, setShown, setText } from "./dom";
+import { question } from "./question";
 
 /** Asks the server for an action; the job as it is then. */
 export type SendAction = (action: Exclude<Action, "delete" | "end_kernel">) => Promise<Job>;
@@ -27,11 +28,13 @@ export function controls(store: JobStore, send: SendAction): Controls {
   const ask = button("Cancel…", "tl-quiet");
   const yes = button("Stop it", "tl-danger");
   const no = button("Keep going");
-  const question = "Stop this training?";
-  const prompt = h("span", { class: "tl-prompt", role: "group", "aria-label": question }, h("span", { class: "tl-question" }, question), yes, no);
-  const buttons = h("span", { class: "tl-controls" }, hold, resume, release, ask, prompt);
   const refusal = h("p", { class: "tl-refused", role: "alert" });
-  let asking = false;
+  const begin = (): boolean => {
+    if (!under_way) setText(refusal, "");
+    return !under_way;
+  };
+  const asked = question({ ask, yes, no, text: "Stop this training?", begin, update: () => update() });
+  const buttons = h("span", { class: "tl-controls" }, hold, resume, release, ask, asked.prompt);
   let under_way = false;
   let refused_in = "";
 
@@ -41,13 +44,13 @@ export function controls(store: JobStore, send: SendAction): Controls {
     // Asking again would be no error, and change nothing.
     const cancellable = actions.includes("cancel") && job.status !== "cancelling";
     const focused = document.activeElement;
-    asking &&= cancellable;
-    setShown(hold, actions.includes("pause") && !asking);
-    setShown(resume, actions.includes("resume") && !asking);
+    asked.asking &&= cancellable;
+    setShown(hold, actions.includes("pause") && !asked.asking);
+    setShown(resume, actions.includes("resume") && !asked.asking);
     setText(resume, resumeLabel(job));
-    setShown(release, actions.includes("release") && !asking);
-    setShown(ask, cancellable && !asking);
-    setShown(prompt, asking);
+    setShown(release, actions.includes("release") && !asked.asking);
+    setShown(ask, cancellable && !asked.asking);
+    setShown(asked.prompt, asked.asking);
     // Not `disabled`, which would drop the keyboard's focus to the top of the page.
     for (const each of [hold, resume, release, ask]) setAttribute(each, "aria-disabled", under_way ? "true" : null);
     // What was refused in another state is no news any more.
@@ -60,7 +63,7 @@ export function controls(store: JobStore, send: SendAction): Controls {
   const perform: (action: Parameters<SendAction>[0]) => void = (action) => {
     if (under_way) return;
     under_way = true;
-    asking = false;
+    asked.asking = false;
     setText(refusal, "");
     const take = store.awaitAnswer();
     update();
@@ -78,27 +81,6 @@ export function controls(store: JobStore, send: SendAction): Controls {
   release.addEventListener("click", () => perform("release"));
   resume.addEventListener("click", () => perform("resume"));
   yes.addEventListener("click", () => perform("cancel"));
-
-  ask.addEventListener("click", () => {
-    if (under_way) return;
-    setText(refusal, "");
-    asking = true;
-    update();
-    // The safe answer has the focus: Enter pressed twice by habit stops nothing.
-    no.focus();
-  });
-  const dismiss = (): void => {
-    asking = false;
-    setShown(ask, true);
-    ask.focus();
-    update();
-  };
-  no.addEventListener("click", dismiss);
-  prompt.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    dismiss();
-  });
   update();
   return { buttons, refusal, update };
 }

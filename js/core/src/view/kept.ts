@@ -6,6 +6,7 @@ import { isEnded, type Job } from "../wire/protocol";
 import { reasonText } from "./controls";
 import { h, setAttribute, setShown, setText } from "./dom";
 import type { Part } from "./header";
+import { question } from "./question";
 
 export interface KeptOptions {
   end(): Promise<Job>;
@@ -28,12 +29,14 @@ export function kept(store: JobStore, { end, read, openConsole, signal }: KeptOp
   const ask = button("End kernel…", "tl-quiet");
   const yes = button("End it", "tl-danger");
   const no = button("Keep it");
-  const question = "What is only in its memory is lost.";
-  const prompt = h("span", { class: "tl-prompt", role: "group", "aria-label": question }, h("span", { class: "tl-question" }, question), yes, no);
-  const buttons = h("span", { class: "tl-controls" }, open, ask, prompt);
   const refusal = h("p", { class: "tl-refused", role: "alert" });
+  const begin = (): boolean => {
+    if (!under_way) setText(refusal, "");
+    return !under_way;
+  };
+  const asked = question({ ask, yes, no, text: "What is only in its memory is lost.", begin, update: () => update() });
+  const buttons = h("span", { class: "tl-controls" }, open, ask, asked.prompt);
   const element = h("div", { class: "tl-kept" }, words, buttons, refusal);
-  let asking = false;
   let under_way = false;
   /** Whether the kernel is being looked after: from when it is seen to be kept until it is gone. */
   let reading = false;
@@ -62,17 +65,17 @@ export function kept(store: JobStore, { end, read, openConsole, signal }: KeptOp
     const focused = document.activeElement;
     setShown(element, there());
     if (!there()) {
-      asking = reading = false;
+      asked.asking = reading = false;
       if (focused && element.contains(focused)) element.closest<HTMLElement>("section")?.focus();
       return;
     }
     if (!reading) readLater(0);
     reading = true;
     setText(words, keptText(store.job, now_ms + store.clock_skew_ms));
-    asking &&= !ending();
-    setShown(open, openConsole !== null && !ending() && !asking);
-    setShown(ask, !ending() && !asking);
-    setShown(prompt, asking);
+    asked.asking &&= !ending();
+    setShown(open, openConsole !== null && !ending() && !asked.asking);
+    setShown(ask, !ending() && !asked.asking);
+    setShown(asked.prompt, asked.asking);
     for (const each of [open, ask]) setAttribute(each, "aria-disabled", under_way ? "true" : null);
     setShown(refusal, refusal.textContent !== "");
   };
@@ -80,7 +83,7 @@ export function kept(store: JobStore, { end, read, openConsole, signal }: KeptOp
   const perform = (work: () => Promise<void>): void => {
     if (under_way) return;
     under_way = true;
-    asking = false;
+    asked.asking = false;
     setText(refusal, "");
     update();
     work()
@@ -95,24 +98,6 @@ export function kept(store: JobStore, { end, read, openConsole, signal }: KeptOp
     // The buttons go; leave the keyboard in the job.
     element.closest<HTMLElement>("section")?.focus();
     perform(() => end().then(take).finally(() => readLater(SOON_MS)));
-  });
-  ask.addEventListener("click", () => {
-    if (under_way) return;
-    setText(refusal, "");
-    asking = true;
-    update();
-    no.focus();
-  });
-  const dismiss = (): void => {
-    asking = false;
-    update();
-    ask.focus();
-  };
-  no.addEventListener("click", dismiss);
-  prompt.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    dismiss();
   });
   signal.addEventListener("abort", () => timer !== null && clearTimeout(timer), { once: true });
   return { element, update };
