@@ -57,9 +57,7 @@ def finetune(
     fields, parameters = split(parameters)
     request = {
         **_common(fields),
-        **{name: _json(name, value) for name, value in parameters.items() if name not in _PATHS},
-        **{name: parameters[name] for name in _PATHS if name in parameters},
-        **{name: _placed(parameters[name]) for name in _PATHS if isinstance(parameters.get(name), (str, os.PathLike))},
+        **{name: _parameter(name, value) for name, value in parameters.items()},
         "model_name": _local_or_hub(model_name),
         "dataset_path": _data_file(dataset_path),
     }
@@ -171,6 +169,11 @@ def _given(kind: str, args: Sequence[object], parameters: Mapping[str, Any] | No
         if (problem := value_problem(value)) is not None:
             raise RequestError(f"parameters: the value of {name} {problem}", 400, "parameters")
     return {"parameters": given}
+
+
+def _parameter(name: str, value: object) -> Any:
+    """A parameter of the recipe; raises RequestError where it can't travel."""
+    return _placed(value) if name in _PATHS and isinstance(value, (str, os.PathLike)) else _json(name, value)
 
 
 def _json(name: str, value: object) -> Any:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from .json_file import object_in
+
 #: The file of a checkpoint that says what belongs to it.
 MANIFEST = "trainlive.json"
 _NAME = re.compile(r"checkpoint-(0|[1-9][0-9]{0,14})")
@@ -40,11 +42,8 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     size = _regular_size(path)
     if size is None or size > _MANIFEST_LIMIT_BYTES:
         return None
-    try:
-        manifest = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    files = manifest.get("files") if isinstance(manifest, dict) else None
+    manifest = object_in(path) or {}
+    files = manifest.get("files")
     if not isinstance(files, dict) or not files or not all(type(size) is int for size in files.values()):
         return None
     return manifest if manifest.get("step") == step_of(folder) else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .json_file import object_in
 from .parameter_rules import CAUSAL, CLASSIFICATION, SEQ2SEQ
 
 #: Encoders look at what comes behind a token, so nothing is learned by predicting it.
@@ -31,11 +31,7 @@ _CAUSAL_CLASSES = ("ForCausalLM", "LMHeadModel")
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The config.json of a model's folder; empty where there is none to read, since whoever loads it says that."""
-    try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return config if isinstance(config, dict) else {}
+    return object_in(folder / "config.json") or {}
 
 
 def misfit(config: Mapping[str, Any], task: str) -> tuple[str, str] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .checks import ParameterError, short
 from .dataset import CHECK_LIMIT_BYTES, Conversation, DatasetError, Source, check, locate, read_rows
+from .json_file import object_in
 from .model_names import check_model
 from .model_tasks import misfit, read_config
 from .parameter_rules import CAUSAL
@@ -65,11 +65,8 @@ def _check_template(values: Mapping[str, Any], data: Source) -> None:
     folder = Path(values["model_name"])
     if values["task"] != CAUSAL or not data.local or data.format == "parquet" or not folder.is_absolute():
         return
-    try:
-        tokenizer = json.loads((folder / "tokenizer_config.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return
-    if not isinstance(tokenizer, dict) or tokenizer.get("chat_template") or any(folder.glob("chat_template*")):
+    tokenizer = object_in(folder / "tokenizer_config.json")
+    if tokenizer is None or tokenizer.get("chat_template") or any(folder.glob("chat_template*")):
         return
     try:
         row = next(read_rows(data.name, task=CAUSAL, column_mapping=values["column_mapping"]), None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .checks import ParameterError
+from .json_file import object_in
 from .model_tasks import read_config
 from .values import whole
 
@@ -64,10 +64,4 @@ def _check_model(folder: Path, values: Mapping[str, Any]) -> None:
 
 def _read(file: Path) -> dict[str, Any] | None:
     """The object in a JSON file, empty where it can't be read; None where there is no such file."""
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return object_in(file) or {} if file.is_file() else None

@@ -47,6 +47,16 @@ class Prepared:
     eval_scale: float = 1.0
 
     @property
+    def many_cut(self) -> bool:
+        """Whether so many rows are cut that a warning tells of them."""
+        return self.truncated > 0.1 * (self.rows + self.eval_rows)
+
+    @property
+    def many_unusable(self) -> bool:
+        """Whether so many rows are left out that a warning tells of them."""
+        return self.unusable > 0.1 * (self.rows + self.eval_rows + self.unusable)
+
+    @property
     def fingerprint(self) -> str:
         """The same for the same rows, tokenizer and parameters: if it is another, the data is no longer the same."""
         parts = (self.train.digest(), self.evaluation.digest(), *self.labels)
@@ -61,9 +71,9 @@ class Prepared:
         if self.labels:
             shown = ", ".join(self.labels[:10]) + (", …" if len(self.labels) > 10 else "")
             lines.append(f"{len(self.labels)} labels: {shown}")
-        if self.truncated and not any("are cut at" in warning for warning in self.warnings):
+        if self.truncated and not self.many_cut:
             lines.append(f"{self.truncated} rows were cut at {limit} tokens")
-        if self.unusable and not any("are left out" in warning for warning in self.warnings):
+        if self.unusable and not self.many_unusable:
             lines.append(f"{self.unusable} rows were left out: nothing to learn in their first {limit} tokens")
         return lines
 
@@ -252,17 +262,16 @@ def _order(name: str) -> tuple[int, int, str]:
 def _with_warnings(prepared: Prepared, values: Mapping[str, Any], limit: int) -> Prepared:
     """With what somebody would want to know before three days are over."""
     warnings = list(prepared.warnings)
-    total = prepared.rows + prepared.eval_rows
-    if prepared.truncated > 0.1 * total:
+    if prepared.many_cut:
         most = limit < values["max_length"]
         remedies = [] if most else [f"raise max_length above {limit}"]
         if values["task"] == CAUSAL:
             remedies.append("set packing, which cuts nothing off")
-        cut = f"{prepared.truncated} of {total} rows are cut at {limit} tokens"
+        cut = f"{prepared.truncated} of {prepared.rows + prepared.eval_rows} rows are cut at {limit} tokens"
         if most:
             cut += ", the most that the model takes"
         warnings.append(f"{'; '.join(filter(None, (cut, ' or '.join(remedies))))}.")
-    if prepared.unusable > 0.1 * (total + prepared.unusable):
+    if prepared.many_unusable:
         warnings.append(
             f"{prepared.unusable} rows have nothing to learn in their first {limit} tokens and are left out."
         )

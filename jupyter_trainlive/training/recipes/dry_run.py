@@ -105,14 +105,13 @@ def _warnings(
         )
     if data.estimated:
         told.append("There are too many rows to count their tokens here: rows, tokens and steps are estimates.")
-    known = " ".join(data.warnings)
-    if data.truncated and "are cut at" not in known:
+    if data.truncated and not data.many_cut:
         told.append(
             f"{data.truncated:,} of {data.rows + data.eval_rows:,} rows are cut at {limit:,} tokens (max_length)."
         )
-    if data.truncated and limit < values["max_length"] and "are cut at" not in known:
-        told.append(f"The model takes {limit:,} tokens at most, less than max_length {values['max_length']:,}.")
-    if data.unusable and "are left out" not in known:
+        if limit < values["max_length"]:
+            told.append(f"The model takes {limit:,} tokens at most, less than max_length {values['max_length']:,}.")
+    if data.unusable and not data.many_unusable:
         told.append(f"{data.unusable:,} rows are left out: nothing is to be learned in their first {limit:,} tokens.")
     batch = values["per_device_train_batch_size"] * devices * values["gradient_accumulation_steps"]
     if train_rows < batch:

@@ -105,13 +105,15 @@ def load_config(name: str, task: str, labels: Sequence[str] | None = None) -> An
 def _check_task(name: str, config: Any, task: str) -> None:
     """Raise RecipeError where a model is not one for the task, as its kind or transformers' own tables say."""
     found = misfit(config.to_dict(), task)
-    if found is None and type(config) not in model_class(task)._model_mapping:
+    if found is not None:
+        what, fitting = found[0], [found[1]]
+    elif type(config) not in model_class(task)._model_mapping:
+        what = f"a {config.model_type} model"
         fitting = [other for other in _CLASSES if type(config) in model_class(other)._model_mapping]
-        found = f"a {config.model_type} model", " or ".join(fitting)
-    if found is None:
+    else:
         return
-    what, instead = found
-    remedy = 'Set task="' + instead.replace(" or ", '" or task="') + '", or g' if instead else "G"
+    choices = " or ".join(f'task="{other}"' for other in fitting)
+    remedy = f"Set {choices}, or g" if fitting else "G"
     raise RecipeError(
         f"task {task} is not what model_name {name} is for, {what}",
         f"{remedy}ive {_CLASSES[task][1]}.",
