@@ -52,9 +52,10 @@ def test_what_failed_is_still_there_and_nothing_more_is_recorded(job: Job, head:
     (kept,) = job.records("kept")
     assert 590 < kept["until"] - time.time() <= 600
     assert job.end()["error"] == "ValueError: bad weights"
+    # It answers once its cell is over: the closing message is written behind the last record.
+    kernel.client.wait_for_ready(timeout=30)
     closing = json.loads(job.dir.progress_file.read_text())
     assert (closing["status"], closing["complete"]) == ("failed", True)
-    kernel.client.wait_for_ready(timeout=30)
     assert text(cell(kernel, "print('to the console')\ntrainer")) == "to the console\n'what a recipe leaves'"
     assert "bad weights" in text(cell(kernel, "import sys; sys.last_value"))
     debugged = text(cell(kernel, "%debug", "p weights", "up", "q"))
