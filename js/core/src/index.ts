@@ -1,6 +1,7 @@
 // What the widget and the JupyterLab extension build on.
 
 export { gigabytes, duration, metric, percent, count, UNKNOWN } from "./data/format";
+export { __, _n, setTranslator, type Translator } from "./i18n";
 export { keepReading } from "./data/store";
 export { gaugePanel } from "./view/gauges";
 export { h, setAttribute, setShown, setText } from "./view/dom";
