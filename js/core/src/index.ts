@@ -7,6 +7,6 @@ export { gaugePanel } from "./view/gauges";
 export { h, setAttribute, setShown, setText } from "./view/dom";
 export { mountJob } from "./view/job";
 export { phaseText, statusBadge } from "./view/status";
-export { isEnded, isReleased, type Gpu, type Job, type System } from "./wire/protocol";
+export { isEnded, isReleased, type Gpu, type Job, type JobFile, type Mark, type System } from "./wire/protocol";
 export { ServerError, getSystem, listJobs, openConsole, pageServer, type Server } from "./wire/server";
 export { reviveWatched } from "./wire/shared";

@@ -9,6 +9,8 @@ export interface Server {
   /** `path` is relative to `trainlive/`. */
   request(path: string, init?: RequestInit): Promise<Response>;
   socket(path: string, protocol: string): WebSocket;
+  /** An address that the page itself can follow, a link to a download; null where only `request` is let in. */
+  href(path: string): string | null;
 }
 
 /** An answer other than success; `reason` is the server's own word for it. */
@@ -112,5 +114,6 @@ export function pageServer(page: Document, location: Location, server_path: stri
       return fetch(new URL(path, root), { credentials: "same-origin", cache: "no-store", ...init, headers });
     },
     socket: (path, protocol) => new WebSocket(new URL(path, wsRoot), protocol),
+    href: (path) => new URL(path, root).href,
   };
 }
