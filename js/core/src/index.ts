@@ -2,11 +2,11 @@
 
 export { gigabytes, duration, metric, percent, count, UNKNOWN } from "./data/format";
 export { __, _n, setTranslator, type Translator } from "./i18n";
-export { keepReading } from "./data/store";
+export { keepReading, type JobStore } from "./data/store";
 export { gaugePanel } from "./view/gauges";
 export { h, setAttribute, setShown, setText } from "./view/dom";
-export { mountJob } from "./view/job";
+export { mountJob, type JobView } from "./view/job";
 export { phaseText, statusBadge } from "./view/status";
 export { isEnded, isReleased, type Gpu, type Job, type JobFile, type Mark, type System } from "./wire/protocol";
 export { ServerError, getSystem, listJobs, openConsole, pageServer, type Server } from "./wire/server";
-export { reviveWatched } from "./wire/shared";
+export { reviveWatched, watchJob } from "./wire/shared";

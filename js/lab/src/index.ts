@@ -4,6 +4,7 @@ import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } fro
 import { ICommandPalette, WidgetTracker } from "@jupyterlab/apputils";
 import { LabIcon } from "@jupyterlab/ui-components";
 import { openConsole, type Job } from "@jupyter-trainlive/core";
+import { outputs } from "./mime";
 import { TrainingPanel } from "./panel";
 import { labServer } from "./server";
 import { JobTab } from "./tab";
@@ -75,4 +76,4 @@ const plugin: JupyterFrontEndPlugin<void> = {
   },
 };
 
-export default plugin;
+export default [plugin, outputs];

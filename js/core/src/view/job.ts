@@ -25,10 +25,15 @@ export interface JobViewOptions {
   openConsole?: () => Promise<void>;
 }
 
+export interface JobView {
+  /** The main curves as a PNG's data URL; null before the first point. */
+  picture(): string | null;
+}
+
 const TICK_MS = 1_000;
 
 /** Puts a live view of the job into `host`, until `signal` aborts. */
-export function mountJob(host: HTMLElement, { server, job_id, name, signal, openConsole }: JobViewOptions): void {
+export function mountJob(host: HTMLElement, { server, job_id, name, signal, openConsole }: JobViewOptions): JobView {
   const channel = watchJob(server, job_id, name, signal);
   const { store } = channel;
   // The attribute keeps Jupyter's single-key shortcuts from acting on keys pressed on our buttons.
@@ -117,6 +122,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
   );
   request();
   draw();
+  return { picture: () => (curves.points > 0 ? (curves.main.querySelector("canvas")?.toDataURL() ?? null) : null) };
 }
 
 /** A job's state as it is spoken. */
