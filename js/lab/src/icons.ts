@@ -1,6 +1,7 @@
 // Our pictures, in the colours of whatever theme is on.
 
 import { LabIcon } from "@jupyterlab/ui-components";
+import { statusMark, type Job } from "@jupyter-trainlive/core";
 
 const picture = (name: string, shapes: string): LabIcon =>
   new LabIcon({
@@ -12,3 +13,18 @@ export const curveIcon = picture(
   "curve",
   '<path class="jp-icon3" fill="none" stroke="#616161" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" d="M4 4v16h16M8 6c1.5 7 5 9.5 11 10"/>',
 );
+
+// The marks of core's status badge, for titles and lists that take an icon only. The shape says it too.
+const MARKS: Record<string, LabIcon> = {
+  run: picture("running", '<circle class="trainlive-ok" cx="12" cy="12" r="6"/>'),
+  wait: picture("waiting", '<circle class="trainlive-line" cx="12" cy="12" r="5"/>'),
+  hold: picture("held", '<path class="trainlive-amber" d="M7 6h4v12H7zM13 6h4v12h-4z"/>'),
+  free: picture("freed", '<path class="trainlive-dim" d="M7 6h4v12H7zM13 6h4v12h-4z"/>'),
+  fail: picture("failed", '<path class="trainlive-red" d="m12 4 8 8-8 8-8-8z"/>'),
+  done: picture("done", '<circle class="trainlive-dim" cx="12" cy="12" r="6"/>'),
+  stop: picture("stopped", '<path class="trainlive-dim" d="M6 6h12v12H6z"/>'),
+};
+
+export function markIcon(job: Pick<Job, "status" | "pause">): LabIcon {
+  return MARKS[statusMark(job)] ?? curveIcon;
+}

@@ -4,13 +4,21 @@ import type { JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { base } from "./plugins/base";
 import { consoles } from "./plugins/console";
 import { jobs } from "./plugins/jobs";
+import { menus } from "./plugins/menus";
+import { notifications } from "./plugins/notifications";
 import { panel } from "./plugins/panel";
+import { running } from "./plugins/running";
+import { status } from "./plugins/status";
 
 const plugins: JupyterFrontEndPlugin<unknown>[] = [
   base,
   jobs,
   consoles,
   panel,
+  status,
+  running,
+  notifications,
+  menus,
 ];
 
 export default plugins;
