@@ -6,12 +6,13 @@ import { statusMark, type Job } from "@jupyter-trainlive/core";
 const picture = (name: string, shapes: string): LabIcon =>
   new LabIcon({
     name: `trainlive:${name}`,
-    svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">${shapes}</svg>`,
+    svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24" fill="none">${shapes}</svg>`,
   });
 
 export const curveIcon = picture(
   "curve",
-  '<path class="jp-icon3" fill="none" stroke="#616161" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" d="M4 4v16h16M8 6c1.5 7 5 9.5 11 10"/>',
+  // Without a fill of its own: the theme colours any that there is.
+  '<path class="jp-icon3" stroke="#616161" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" d="M4 4v16h16M8 6c1.5 7 5 9.5 11 10"/>',
 );
 
 // The marks of core's status badge, for titles and lists that take an icon only. The shape says it too.

@@ -64,7 +64,7 @@ export class TrainingPanel extends Widget {
   /** Begins to choose jobs to compare. */
   choose(): void {
     this.jobs.choose(true);
-    this.node.querySelector<HTMLElement>(".tl-job")?.focus();
+    this.onActivateRequest();
   }
 
   private leave(): void {
@@ -87,7 +87,7 @@ export class TrainingPanel extends Widget {
   }
 
   protected override onActivateRequest(): void {
-    this.node.querySelector<HTMLElement>(".tl-search")?.focus();
+    this.node.querySelector<HTMLElement>(this.choosing.hidden ? ".tl-search" : ".tl-job")?.focus();
   }
 
   override dispose(): void {

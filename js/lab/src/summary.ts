@@ -72,8 +72,15 @@ export function inOrder(active: readonly Job[]): Job[] {
 
 /** For the status bar: what is active in few words; the load is that of all GPUs together. */
 export function statusText(active: readonly Job[], system: System | null): string {
-  const running = active.filter((job) => job.status === "running").length;
-  const words = [running > 0 ? _n("%1 running", "%1 running", running) : _n("%1 waiting", "%1 waiting", active.length)];
+  const of = (filter: Filter): number => active.filter((job) => OF_STATUS[job.status ?? ""] === filter).length;
+  const [running, waiting] = [of("running"), of("waiting")];
+  const words = [
+    running > 0
+      ? _n("%1 running", "%1 running", running)
+      : waiting > 0
+        ? _n("%1 waiting", "%1 waiting", waiting)
+        : _n("%1 paused", "%1 paused", active.length),
+  ];
   const loads = loadsOf(system);
   const known = loads.filter((load): load is number => load !== null);
   if (loads.length > 0) {

@@ -19,6 +19,7 @@ test("the status bar says what runs and how loaded the GPUs are", () => {
     statusText(active, { gpus: loads.map((utilization_percent, index) => ({ index, utilization_percent })) }).replaceAll("\u00a0", " ");
   expect(text(jobs("running", "queued"), 97)).toBe("1 running · GPU 97 %");
   expect(text(jobs("running", "running"), 90, 40)).toBe("2 running · 2 GPUs 65 %");
-  expect(text(jobs("queued", "paused"))).toBe("2 waiting");
+  expect(text(jobs("queued", "starting", "paused"))).toBe("2 waiting");
+  expect(text(jobs("paused"))).toBe("1 paused");
   expect(text(jobs("running"), null)).toBe("1 running · GPU –");
 });

@@ -22,9 +22,11 @@ export const base: JupyterFrontEndPlugin<ITrainLive> = {
     const server = labServer(app.serviceManager.serverSettings);
     const feed = new Feed(server);
     const settings = new Settings();
-    if (registry) settings.load(registry, ID).catch((error: unknown) => console.warn("jupyter-trainlive has no settings:", error));
     // Not before the page stands: what people look at first comes first.
-    void app.restored.then(() => feed.start());
+    void app.restored.then(() => {
+      feed.start();
+      if (registry) settings.load(registry, ID).catch((error: unknown) => console.warn("jupyter-trainlive has no settings:", error));
+    });
     return { server, feed, settings };
   },
 };
