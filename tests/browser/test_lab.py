@@ -1,4 +1,4 @@
-"""The jobs in JupyterLab: panel, tabs, status bar, running list, notifications; and what of it Notebook 7 has room for."""
+"""The jobs in JupyterLab: panel, tabs, status bar, running list, notifications; and what Notebook 7 has room for."""
 
 from __future__ import annotations
 

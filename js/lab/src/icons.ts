@@ -17,12 +17,12 @@ export const curveIcon = picture(
 
 // The marks of core's status badge, for titles and lists that take an icon only. The shape says it too.
 const MARKS: Record<string, LabIcon> = {
-  run: picture("running", '<circle class="trainlive-ok" cx="12" cy="12" r="6"/>'),
-  wait: picture("waiting", '<circle class="trainlive-line" cx="12" cy="12" r="5"/>'),
-  hold: picture("held", '<path class="trainlive-amber" d="M7 6h4v12H7zM13 6h4v12h-4z"/>'),
-  free: picture("freed", '<path class="trainlive-dim" d="M7 6h4v12H7zM13 6h4v12h-4z"/>'),
-  fail: picture("failed", '<path class="trainlive-red" d="m12 4 8 8-8 8-8-8z"/>'),
-  done: picture("done", '<circle class="trainlive-dim" cx="12" cy="12" r="6"/>'),
+  run: picture("running", '<circle class="trainlive-ok" cx="12" cy="12" r="7"/>'),
+  wait: picture("waiting", '<circle class="trainlive-line" cx="12" cy="12" r="6"/>'),
+  hold: picture("held", '<path class="trainlive-amber" d="M6 5h4.5v14H6zM13.5 5H18v14h-4.5z"/>'),
+  free: picture("freed", '<path class="trainlive-dim" d="M6 5h4.5v14H6zM13.5 5H18v14h-4.5z"/>'),
+  fail: picture("failed", '<path class="trainlive-red" d="m12 3 9 9-9 9-9-9z"/>'),
+  done: picture("done", '<circle class="trainlive-dim" cx="12" cy="12" r="7"/>'),
   stop: picture("stopped", '<path class="trainlive-dim" d="M6 6h12v12H6z"/>'),
 };
 
