@@ -49,8 +49,20 @@ export async function getJob(server: Server, job_id: string): Promise<Job> {
   return json<Job>(await server.request(jobPath(job_id)));
 }
 
+export interface JobPage {
+  /** Newest first. */
+  jobs: Job[];
+  /** Where the older ones begin; null where there are none. */
+  next_cursor: string | null;
+}
+
+/** The newest jobs, `limit` of them (1 to 500). */
+export async function listPage(server: Server, { limit = 50 } = {}): Promise<JobPage> {
+  return json<JobPage>(await server.request(`api/training/jobs?limit=${limit}`));
+}
+
 export async function listJobs(server: Server): Promise<Job[]> {
-  return (await json<{ jobs: Job[] }>(await server.request("api/training/jobs"))).jobs;
+  return (await listPage(server)).jobs;
 }
 
 const REQUESTS = {
@@ -66,6 +78,12 @@ export async function askOfJob(server: Server, job_id: string, action: Exclude<A
   const { path, body } = REQUESTS[action];
   const headers = { "Content-Type": "application/json" };
   return json<Job>(await server.request(`${jobPath(job_id)}/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+/** Removes a job that has ended, with its files. */
+export async function deleteJob(server: Server, job_id: string): Promise<void> {
+  const response = await server.request(jobPath(job_id), { method: "DELETE" });
+  if (!response.ok) await json(response);
 }
 
 /** Has the server's kernel API know the kernel that is kept of an ended job; the id by which it does. */
