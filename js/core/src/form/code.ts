@@ -1,13 +1,14 @@
 // The form's request as the Python call that does the same, to be copied into a cell.
 
-import type { Value } from "./entries";
+import { numberText, type Value } from "./entries";
 
-/** `trainlive.finetune("model", "data.jsonl", num_train_epochs=1)`, the options one a line. */
+/** `trainlive.finetune("model", "data.jsonl", num_train_epochs=1)`, one argument a line where there are more. */
 export function pythonCall(values: Readonly<Record<string, Value>>): string {
   const { model_name = "", dataset_path = "", ...options } = values;
-  const lines = Object.entries(options).map(([name, value]) => `    ${name}=${literal(value)},`);
-  const inputs = `${literal(model_name)}, ${literal(dataset_path)}`;
-  const call = lines.length === 0 ? `trainlive.finetune(${inputs})` : `trainlive.finetune(\n    ${inputs},\n${lines.join("\n")}\n)`;
+  const inputs = [literal(model_name), literal(dataset_path)];
+  const further = Object.entries(options).map(([name, value]) => `${name}=${literal(value)}`);
+  const lines = [...inputs, ...further].map((argument) => `    ${argument},\n`).join("");
+  const call = further.length === 0 ? `trainlive.finetune(${inputs.join(", ")})` : `trainlive.finetune(\n${lines})`;
   return `import jupyter_trainlive as trainlive\n\njob = ${call}\njob`;
 }
 
@@ -19,13 +20,14 @@ export function literal(value: unknown): string {
   if (typeof value === "object") {
     return `{${Object.entries(value as object).map(([key, item]) => `${quoted(key)}: ${literal(item)}`).join(", ")}}`;
   }
-  return String(value);
+  return typeof value === "number" ? numberText(value) : String(value);
 }
 
 // JSON's strings are Python's. What can't be seen, or turns the text around it, is written out, so that the code that is
 // copied is the code that was read.
 function quoted(text: string): string {
-  return JSON.stringify(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-    Array.from({ length: character.length }, (_, k) => `\\u${character.charCodeAt(k).toString(16).padStart(4, "0")}`).join(""),
-  );
+  return JSON.stringify(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0)!.toString(16);
+    return code.length > 4 ? `\\U${code.padStart(8, "0")}` : `\\u${code.padStart(4, "0")}`;
+  });
 }

@@ -2,6 +2,7 @@
 
 import { __ } from "../i18n";
 import { h, setAttribute, setShown, setText } from "../view/dom";
+import { numberText } from "./entries";
 import type { Field } from "./schema";
 
 export interface Control {
@@ -75,13 +76,18 @@ function inputOf(field: Field, common: Record<string, string | null>): Input {
   const input = h("input", {
     type: "text",
     ...common,
-    placeholder: field.fallback == null ? null : String(field.fallback),
+    placeholder: placeholderOf(field.fallback),
     inputmode: field.kind === "number" ? "decimal" : null,
     autocomplete: "off",
     autocapitalize: "off",
     spellcheck: "false",
   });
   return { input, get: () => input.value.trim(), set: (entry) => (input.value = entry) };
+}
+
+function placeholderOf(fallback: unknown): string | null {
+  if (fallback == null) return null;
+  return typeof fallback === "number" ? numberText(fallback) : String(fallback);
 }
 
 function selectOf(field: Field, common: Record<string, string | null>): Input {

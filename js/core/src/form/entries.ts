@@ -80,8 +80,14 @@ function boundsText(bounds: Bounds): string {
 export function entryOf(field: Field, value: unknown): string {
   if (value == null || JSON.stringify(value) === JSON.stringify(field.fallback)) return "";
   if (field.kind === "names" && Array.isArray(value)) return value.join(", ");
+  if (typeof value === "number") return numberText(value);
   if (typeof value !== "object") return String(value);
   return Object.keys(value).length > 0 ? JSON.stringify(value) : "";
+}
+
+/** A number as people type it: 5e-5 rather than 0.00005. */
+export function numberText(value: number): string {
+  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
 }
 
 /** Those fields that have a use, as the others stand. */

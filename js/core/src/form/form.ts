@@ -23,7 +23,7 @@ export interface FormOptions {
   server: Server;
   signal: AbortSignal;
   begin: Beginning;
-  kernels: readonly Kernel[];
+  kernels: Promise<readonly Kernel[]>;
   /** The files and folders in a folder of the server, with the folder before each name. */
   list?: (folder: string) => Promise<string[]>;
   copy(text: string): void;
@@ -46,8 +46,8 @@ export function mountForm(host: HTMLElement, options: FormOptions): void {
   const load = async (): Promise<void> => {
     setShown(retry, false);
     try {
-      const [schema, job] = await Promise.all([getSchema(server), begin.job_id ? getJob(server, begin.job_id) : null]);
-      const fields = fieldsOf(schema, options.kernels);
+      const [schema, kernels, job] = await Promise.all([getSchema(server), options.kernels, begin.job_id ? getJob(server, begin.job_id) : null]);
+      const fields = fieldsOf(schema, kernels);
       const entries = { ...(job ? entriesOfJob(fields, job) : {}), ...entriesOf(fields, begin.values ?? {}), ...begin.entries };
       if (signal.aborted) return;
       root.replaceChildren(formView(schema, fields, entries, job, options));
@@ -145,10 +145,10 @@ function formView(schema: Schema, fields: readonly Field[], entries: Entries, ag
     const field = error instanceof ServerError ? error.field : null;
     const at = field === null ? undefined : controls.get(field);
     if (!at || at.element.hidden) {
-      setText(said, reasonText(error));
+      setText(said, refusalText(error));
       return;
     }
-    const message = reasonText(error);
+    const message = refusalText(error);
     at.complain(message.startsWith(`${field}: `) ? message.slice(field!.length + 2) : message);
     setText(said, __("Not accepted: see %1.", at.field.title));
     reveal(at.field.name);
@@ -207,6 +207,11 @@ function formView(schema: Schema, fields: readonly Field[], entries: Entries, ag
   });
   look(false);
   return view;
+}
+
+function refusalText(error: unknown): string {
+  if (error instanceof ServerError && error.status === 403) return __("You may watch trainings on this server, but not start any.");
+  return reasonText(error);
 }
 
 function notes(again: Job | null): HTMLElement[] {

@@ -17,15 +17,15 @@ export function reportLines(report: DryRun): Line[] {
   const { rows, eval_rows, tokens, truncated_rows, unusable_rows, steps, steps_per_epoch } = report;
   const data = [_n("%2 row to learn", "%2 rows to learn", rows, about(report, rows))];
   if (eval_rows > 0) data.push(_n("%2 row to evaluate on", "%2 rows to evaluate on", eval_rows, count(eval_rows)));
-  const lost: string[] = [];
-  if (truncated_rows > 0) lost.push(_n("%2 row is cut", "%2 rows are cut", truncated_rows, count(truncated_rows)));
-  if (unusable_rows > 0) lost.push(_n("%2 row is left out", "%2 rows are left out", unusable_rows, count(unusable_rows)));
+  const lost: Line[] = [];
+  if (truncated_rows > 0) lost.push({ label: __("Too long"), text: _n("%2 row is cut", "%2 rows are cut", truncated_rows, count(truncated_rows)) });
+  if (unusable_rows > 0) lost.push({ label: __("Unusable"), text: _n("%2 row is left out", "%2 rows are left out", unusable_rows, count(unusable_rows)) });
   const share = (100 * report.trainable_parameters) / Math.max(1, report.all_parameters);
   const trained = __("%1 of %2 (%3\u00a0%)", count(report.trainable_parameters), count(report.all_parameters), Number(share.toPrecision(3)));
   return [
     { label: __("Data"), text: data.join(", ") },
     { label: __("Tokens"), text: about(report, tokens) },
-    ...(lost.length > 0 ? [{ label: __("Rows lost"), text: lost.join(", ") }] : []),
+    ...lost,
     { label: __("Steps"), text: __("%1, %2 an epoch", about(report, steps), count(steps_per_epoch)) },
     { label: __("Trained"), text: trained },
     { label: __("Memory"), text: memoryText(report) },
