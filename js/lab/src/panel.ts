@@ -51,7 +51,7 @@ export class TrainingPanel extends Widget {
     // Typing into the search box must not reach JupyterLab's single-key shortcuts.
     this.node.dataset.lmSuppressShortcuts = "true";
     const head = h("header", {}, h("h2", {}, __("Training")), this.begin);
-    const tools = h("div", { class: "tl-tools" }, search, state, this.select, this.choosing);
+    const tools = h("div", { class: "tl-tools" }, search, h("span", {}, state, this.select), this.choosing);
     this.node.append(head, tools, this.trouble, this.jobs.element, this.machine);
     this.forget = feed.subscribe(() => this.isVisible && this.draw());
   }

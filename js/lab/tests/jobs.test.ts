@@ -25,6 +25,7 @@ test("a row says what matters now", () => {
   expect(line({ status: "queued", queue: { position: 2, reason: "waits for a GPU: GPU 0 is used by job docs-sft" } })).toBe("waits for a GPU · 2nd");
   expect(line({ status: "queued" })).toBe("waiting its turn");
   expect(line({ status: "failed", error: "out of memory" })).toBe("out of memory");
+  expect(line({ status: "failed", error: "out of memory", kept: { until: null, memory_gb: 1 } })).toBe("kernel kept · out of memory");
 });
 
 test("what runs is first, then what is paused, then the queue in its own order", () => {
