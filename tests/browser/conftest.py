@@ -106,6 +106,8 @@ def run_all(page: Page) -> None:
 
 
 def theme(page: Page, name: str) -> None:
+    # JupyterLab fails where its splash screen comes back, as with a new theme, while it still fades.
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })", name)
     light = "false" if "Dark" in name else "true"
     page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")

@@ -51,7 +51,7 @@ export class TrainingPanel extends Widget {
     // Typing into the search box must not reach JupyterLab's single-key shortcuts.
     this.node.dataset.lmSuppressShortcuts = "true";
     const head = h("header", {}, h("h2", {}, __("Training")), this.begin);
-    const tools = h("div", { class: "tl-tools" }, search, state, this.select, this.choosing);
+    const tools = h("div", { class: "tl-tools" }, search, h("span", {}, state, this.select), this.choosing);
     this.node.append(head, tools, this.trouble, this.jobs.element, this.machine);
     this.forget = feed.subscribe(() => this.isVisible && this.draw());
   }
@@ -59,6 +59,11 @@ export class TrainingPanel extends Widget {
   /** Whether there is a form of a new fine-tune to open. */
   set canBegin(can: boolean) {
     setShown(this.begin, can);
+  }
+
+  /** The job that is in front of the user in a tab of its own, if any. */
+  mark(job_id: string | null): void {
+    this.jobs.mark(job_id);
   }
 
   /** Begins to choose jobs to compare. */

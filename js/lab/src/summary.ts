@@ -20,6 +20,8 @@ import {
 export function summary(job: Job, gpus: readonly Gpu[]): string {
   const words: (string | null)[] = [];
   if (isEnded(job)) {
+    // It goes on holding memory, which is not seen otherwise.
+    if (job.kept) words.push(__("kernel kept"));
     if (job.status === "completed") words.push(job.final_loss == null ? null : metric(job.final_loss));
     else words.push(job.error || statusWord(job));
     if (job.status === "completed" && job.started_at && job.ended_at) {

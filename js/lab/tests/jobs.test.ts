@@ -25,6 +25,7 @@ test("a row says what matters now", () => {
   expect(line({ status: "queued", queue: { position: 2, reason: "waits for a GPU: GPU 0 is used by job docs-sft" } })).toBe("waits for a GPU · 2nd");
   expect(line({ status: "queued" })).toBe("waiting its turn");
   expect(line({ status: "failed", error: "out of memory" })).toBe("out of memory");
+  expect(line({ status: "failed", error: "out of memory", kept: { until: null, memory_gb: 1 } })).toBe("kernel kept · out of memory");
 });
 
 test("what runs is first, then what is paused, then the queue in its own order", () => {
@@ -70,4 +71,28 @@ test("a press opens a job, with a modifier it begins to choose, and at most ten 
   jobs.choose(false);
   expect(chosen.at(-1)).toBeNull();
   expect(rows(jobs)[4]!.hasAttribute("aria-pressed")).toBe(false);
+});
+
+test("the job in front is marked, and loses its mark with another", () => {
+  const { jobs } = list();
+  jobs.show([{ job_id: "a", status: "running" }, { job_id: "b", status: "running" }], []);
+  const marked = (): (string | undefined)[] => rows(jobs).filter((row) => row.hasAttribute("aria-current")).map((row) => row.dataset.job);
+  jobs.mark("b");
+  expect(marked()).toEqual(["b"]);
+  jobs.mark(null);
+  expect(marked()).toEqual([]);
+});
+
+test("the arrow keys go from row to row, across both lists", () => {
+  const { jobs } = list();
+  document.body.append(jobs.element);
+  jobs.show([{ job_id: "a", status: "running" }, { job_id: "b", status: "failed" }], []);
+  const press = (key: string): void => void document.activeElement!.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  rows(jobs)[0]!.focus();
+  press("ArrowDown");
+  expect(document.activeElement).toBe(rows(jobs)[1]);
+  press("ArrowDown");
+  expect(document.activeElement).toBe(rows(jobs)[1]);
+  press("Home");
+  expect(document.activeElement).toBe(rows(jobs)[0]);
 });
