@@ -1,4 +1,4 @@
-"""Notebooks that were saved: live as long as the server knows the job, then the last picture of its curves, exported too."""
+"""Notebooks that were saved: live while the server knows the job, then the last picture of its curves; exports too."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def open_export(page: Page, file: Path) -> Page:
 
 
 def open_without_a_kernel(page: Page, server: RealServer, name: str) -> Page:
-    """A notebook in a page of its own: where there is no session the lab's manager of widgets logs an error of its own."""
+    """A notebook in a page of its own: without a session the lab's manager of widgets logs an error of its own."""
     opened = page.context.new_page()
     opened.goto(f"{server.url}lab?reset")
     opened.wait_for_function("() => window.jupyterapp")
@@ -151,7 +151,10 @@ def test_what_a_stranger_wrote_into_a_notebook_stays_text(lab: RealServer, page:
     job_id = lab.submit(CURVES, name="known")
     hostile = '<img src=x onerror="document.title=`hit`">\u202egnp.exe'
     foreign = {"job_id": "job_000000000000", "name": hostile, "server_path": "//evil.example/"}
-    script = "<svg xmlns='http://www.w3.org/2000/svg' onload='document.title=`hit`'><script>document.title='hit'</script></svg>"
+    script = (
+        "<svg xmlns='http://www.w3.org/2000/svg' onload='document.title=`hit`'>"
+        "<script>document.title='hit'</script></svg>"
+    )
     name = write_notebook(lab, "stranger.ipynb", "1", "2", "3")
     file = lab.home / "root" / name
     content = json.loads(file.read_text())

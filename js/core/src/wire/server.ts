@@ -13,30 +13,34 @@ export interface Server {
   href(path: string): string | null;
 }
 
-/** An answer other than success; `reason` is the server's own word for it. */
+/** An answer other than success; `reason` is the server's own word for it, and `field` names what was wrong in the request. */
 export class ServerError extends Error {
   constructor(
     readonly status: number,
     message: string,
     readonly reason: string | null = null,
+    readonly field: string | null = null,
   ) {
     super(message);
     this.name = "ServerError";
   }
 }
 
-async function json<T>(response: Response): Promise<T> {
+/** The answer's content; raises ServerError where it is none. */
+export async function json<T>(response: Response): Promise<T> {
   if (response.ok) return (await response.json()) as T;
   let message = `The server answered ${response.status}.`;
   let reason: string | null = null;
+  let field: string | null = null;
   try {
-    const body = (await response.json()) as { message?: unknown; reason?: unknown };
+    const body = (await response.json()) as { message?: unknown; reason?: unknown; field?: unknown };
     if (typeof body.message === "string" && body.message) message = body.message;
     if (typeof body.reason === "string") reason = body.reason;
+    if (typeof body.field === "string") field = body.field;
   } catch {
     // A proxy's error page is not JSON; the status says what is known.
   }
-  throw new ServerError(response.status, message, reason);
+  throw new ServerError(response.status, message, reason, field);
 }
 
 const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
@@ -45,8 +49,20 @@ export async function getJob(server: Server, job_id: string): Promise<Job> {
   return json<Job>(await server.request(jobPath(job_id)));
 }
 
+export interface JobPage {
+  /** Newest first. */
+  jobs: Job[];
+  /** Where the older ones begin; null where there are none. */
+  next_cursor: string | null;
+}
+
+/** The newest jobs, `limit` of them (1 to 500). */
+export async function listPage(server: Server, { limit = 50 } = {}): Promise<JobPage> {
+  return json<JobPage>(await server.request(`api/training/jobs?limit=${limit}`));
+}
+
 export async function listJobs(server: Server): Promise<Job[]> {
-  return (await json<{ jobs: Job[] }>(await server.request("api/training/jobs"))).jobs;
+  return (await listPage(server)).jobs;
 }
 
 const REQUESTS = {
@@ -62,6 +78,12 @@ export async function askOfJob(server: Server, job_id: string, action: Exclude<A
   const { path, body } = REQUESTS[action];
   const headers = { "Content-Type": "application/json" };
   return json<Job>(await server.request(`${jobPath(job_id)}/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+/** Removes a job that has ended, with its files. */
+export async function deleteJob(server: Server, job_id: string): Promise<void> {
+  const response = await server.request(jobPath(job_id), { method: "DELETE" });
+  if (!response.ok) await json(response);
 }
 
 /** Has the server's kernel API know the kernel that is kept of an ended job; the id by which it does. */
