@@ -25,7 +25,8 @@ export class ServerError extends Error {
   }
 }
 
-async function json<T>(response: Response): Promise<T> {
+/** The JSON in an answer. Raises ServerError where it is none of success. */
+export async function fetchJson<T>(response: Response): Promise<T> {
   if (response.ok) return (await response.json()) as T;
   let message = `The server answered ${response.status}.`;
   let reason: string | null = null;
@@ -39,14 +40,14 @@ async function json<T>(response: Response): Promise<T> {
   throw new ServerError(response.status, message, reason);
 }
 
-const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
+export const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
 
 export async function getJob(server: Server, job_id: string): Promise<Job> {
-  return json<Job>(await server.request(jobPath(job_id)));
+  return fetchJson<Job>(await server.request(jobPath(job_id)));
 }
 
 export async function listJobs(server: Server): Promise<Job[]> {
-  return (await json<{ jobs: Job[] }>(await server.request("api/training/jobs"))).jobs;
+  return (await fetchJson<{ jobs: Job[] }>(await server.request("api/training/jobs"))).jobs;
 }
 
 const REQUESTS = {
@@ -61,17 +62,17 @@ const REQUESTS = {
 export async function askOfJob(server: Server, job_id: string, action: Exclude<Action, "delete">): Promise<Job> {
   const { path, body } = REQUESTS[action];
   const headers = { "Content-Type": "application/json" };
-  return json<Job>(await server.request(`${jobPath(job_id)}/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
+  return fetchJson<Job>(await server.request(`${jobPath(job_id)}/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
 }
 
 /** Has the server's kernel API know the kernel that is kept of an ended job; the id by which it does. */
 export async function openConsole(server: Server, job_id: string): Promise<string> {
-  const answer = json<{ kernel_id: string }>(await server.request(`${jobPath(job_id)}/console`, { method: "POST", body: "{}" }));
+  const answer = fetchJson<{ kernel_id: string }>(await server.request(`${jobPath(job_id)}/console`, { method: "POST", body: "{}" }));
   return (await answer).kernel_id;
 }
 
 export async function getSystem(server: Server): Promise<System> {
-  return json<System>(await server.request("api/system"));
+  return fetchJson<System>(await server.request("api/system"));
 }
 
 /** With a Hub there may be two `_xsrf` cookies, one for `/` and one for the server's path; the last is the server's. */
