@@ -33,7 +33,7 @@ export function detail(store: JobStore, server: Server, changed: () => void): De
     },
     want() {
       const now = moment();
-      if (asked === now && !(failed && Date.now() - asked_ms > AGAIN_MS)) return;
+      if (asked === now && !(failed && Date.now() - asked_ms >= AGAIN_MS)) return;
       asked = now;
       asked_ms = Date.now();
       getJob(server, store.job.job_id)
@@ -44,6 +44,7 @@ export function detail(store: JobStore, server: Server, changed: () => void): De
           },
           () => {
             failed = true;
+            setTimeout(changed, AGAIN_MS);
           },
         )
         .finally(changed);

@@ -136,7 +136,12 @@ export function logText(label: string, onFollow: () => void, signal: AbortSignal
       stick();
     },
     mark(all, now) {
-      found = Map.groupBy(all, ({ line }) => line);
+      found = new Map();
+      for (const place of all) {
+        const here = found.get(place.line);
+        if (here) here.push(place);
+        else found.set(place.line, [place]);
+      }
       current = now;
       for (const [k, block] of blocks) if (block.filled) fill(k);
     },
@@ -168,8 +173,9 @@ export function lineNodes(line: Line): Node[] {
 
 function partNode({ text, look, found }: Part, current: boolean): Node {
   const styles = STYLES.filter(([bit]) => look & bit).map(([, name]) => `tl-${name}`);
-  if (textColor(look)) styles.push(`tl-text-${textColor(look)}`);
+  // On a coloured ground text has the theme's own colour: a program's choice of two may not go together.
   if (groundColor(look)) styles.push(`tl-ground-${groundColor(look)}`);
+  else if (textColor(look)) styles.push(`tl-text-${textColor(look)}`);
   if (!look && found < 0) return document.createTextNode(text);
   const element = h(found < 0 ? "span" : "mark", { class: styles.join(" ") || null }, text);
   setAttribute(element, "data-current", current && found >= 0 ? "" : null);

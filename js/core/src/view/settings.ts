@@ -15,7 +15,7 @@ export interface SettingsOptions {
 export function settingsPage(store: JobStore, detail: Detail, { launchAgain }: SettingsOptions): TabPage {
   const search = h("input", { type: "search", class: "tl-search", placeholder: __("Search settings"), "aria-label": __("Search settings") });
   const again = h("button", { type: "button", class: "tl-button" }, __("Launch again…"));
-  const bar = h("div", { class: "tl-log-bar" }, search, h("span", { class: "tl-grow" }), again);
+  const bar = h("div", { class: "tl-bar-of-page" }, search, h("span", { class: "tl-grow" }), again);
   const note = h("p", { class: "tl-dim" });
   const list = h("div", { class: "tl-settings" });
   const element = h("div", { class: "tl-page" }, bar, list, note);

@@ -46,8 +46,20 @@ export async function getJob(server: Server, job_id: string): Promise<Job> {
   return fetchJson<Job>(await server.request(jobPath(job_id)));
 }
 
+export interface JobPage {
+  /** Newest first. */
+  jobs: Job[];
+  /** Where the older ones begin; null where there are none. */
+  next_cursor: string | null;
+}
+
+/** The newest jobs, `limit` of them (1 to 500). */
+export async function listPage(server: Server, { limit = 50 } = {}): Promise<JobPage> {
+  return fetchJson<JobPage>(await server.request(`api/training/jobs?limit=${limit}`));
+}
+
 export async function listJobs(server: Server): Promise<Job[]> {
-  return (await fetchJson<{ jobs: Job[] }>(await server.request("api/training/jobs"))).jobs;
+  return (await listPage(server)).jobs;
 }
 
 const REQUESTS = {
@@ -63,6 +75,12 @@ export async function askOfJob(server: Server, job_id: string, action: Exclude<A
   const { path, body } = REQUESTS[action];
   const headers = { "Content-Type": "application/json" };
   return fetchJson<Job>(await server.request(`${jobPath(job_id)}/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+/** Removes a job that has ended, with its files. */
+export async function deleteJob(server: Server, job_id: string): Promise<void> {
+  const response = await server.request(jobPath(job_id), { method: "DELETE" });
+  if (!response.ok) await fetchJson(response);
 }
 
 /** Has the server's kernel API know the kernel that is kept of an ended job; the id by which it does. */
