@@ -86,6 +86,7 @@ def test_a_job_is_seen_all_over_the_lab_from_its_start_to_its_end(lab: RealServe
     row(page, job_id).press("Enter")
     job = page.locator(".tl-tab section.tl")
     expect(job).to_have_attribute("data-status", "running")
+    expect(row(page, job_id)).to_have_attribute("aria-current", "true")
     expect(tab(page, "docs-sft")).to_have_text(re.compile(r"^\d+\s% · docs-sft$"))
     expect(toasts(page)).to_contain_text("docs-sft-bs64: The loss was NaN")
 
@@ -144,6 +145,8 @@ def test_notebook_shows_the_jobs_in_a_tab_of_its_files_and_beside_a_notebook(lab
     expect(page.locator("section.tl")).to_have_attribute("data-status", "running")
     expect(page.get_by_role("tab", name="docs-sft")).to_have_text(re.compile(r"^\d+\s% · docs-sft$"))
     shoot(page, "notebook-job")
+    page.get_by_role("tab", name="Running").click()
+    expect(page.get_by_role("region", name="Training Section").get_by_role("treeitem", name="docs-sft")).to_be_visible()
 
     page.goto(f"{lab.url}notebooks/{write_notebook(lab, 'beside.ipynb', '1 + 1')}")
     page.wait_for_selector(".jp-Cell")

@@ -1,6 +1,8 @@
 // What the widget and the JupyterLab extension build on.
 
 export { gigabytes, duration, metric, percent, count, UNKNOWN } from "./data/format";
+export { mountForm, type Beginning } from "./form/form";
+export type { Kernel } from "./form/schema";
 export { __, _n, setTranslator, type Translator } from "./i18n";
 export { keepReading } from "./data/store";
 export { gaugePanel } from "./view/gauges";

@@ -1,6 +1,6 @@
 // The list of jobs: what runs first, what ended below, narrowed by what is typed and chosen. Rows stay, their text changes.
 
-import { __, h, isEnded, setShown, setText, type Gpu, type Job } from "@jupyter-trainlive/core";
+import { __, h, isEnded, setAttribute, setShown, setText, type Gpu, type Job } from "@jupyter-trainlive/core";
 import { jobRow, type Row } from "./row";
 import { inOrder, matches, type Filter } from "./summary";
 
@@ -29,6 +29,7 @@ export class JobList {
   private filter: Filter = "all";
   private most = SHOWN;
   private choice: Set<string> | null = null;
+  private current: string | null = null;
   readonly element = h(
     "div",
     { class: "tl-jobs" },
@@ -60,6 +61,12 @@ export class JobList {
     this.text = text;
     this.filter = filter;
     this.most = SHOWN;
+    this.update();
+  }
+
+  /** Marks the job that is in front of the user; null for none. */
+  mark(job_id: string | null): void {
+    this.current = job_id;
     this.update();
   }
 
@@ -106,6 +113,7 @@ export class JobList {
       let row = this.rows.get(job.job_id);
       if (!row) this.rows.set(job.job_id, (row = jobRow(job.job_id, (pressed, choosing) => this.press(pressed, choosing))));
       row.show(job, this.gpus, this.choice && this.choice.has(job.job_id));
+      setAttribute(row.button, "aria-current", job.job_id === this.current ? "true" : null);
       return row.element;
     });
     const kept = new Set<Element>(wanted);

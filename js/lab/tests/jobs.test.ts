@@ -72,3 +72,27 @@ test("a press opens a job, with a modifier it begins to choose, and at most ten 
   expect(chosen.at(-1)).toBeNull();
   expect(rows(jobs)[4]!.hasAttribute("aria-pressed")).toBe(false);
 });
+
+test("the job in front is marked, and loses its mark with another", () => {
+  const { jobs } = list();
+  jobs.show([{ job_id: "a", status: "running" }, { job_id: "b", status: "running" }], []);
+  const marked = (): (string | undefined)[] => rows(jobs).filter((row) => row.hasAttribute("aria-current")).map((row) => row.dataset.job);
+  jobs.mark("b");
+  expect(marked()).toEqual(["b"]);
+  jobs.mark(null);
+  expect(marked()).toEqual([]);
+});
+
+test("the arrow keys go from row to row, across both lists", () => {
+  const { jobs } = list();
+  document.body.append(jobs.element);
+  jobs.show([{ job_id: "a", status: "running" }, { job_id: "b", status: "failed" }], []);
+  const press = (key: string): void => void document.activeElement!.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  rows(jobs)[0]!.focus();
+  press("ArrowDown");
+  expect(document.activeElement).toBe(rows(jobs)[1]);
+  press("ArrowDown");
+  expect(document.activeElement).toBe(rows(jobs)[1]);
+  press("Home");
+  expect(document.activeElement).toBe(rows(jobs)[0]);
+});

@@ -2,7 +2,7 @@
 
 import { __ } from "../i18n";
 import { bytes } from "../data/format";
-import { fetchJson, type Server } from "../wire/server";
+import { json, type Server } from "../wire/server";
 import { reasonText } from "./controls";
 import { h, setAttribute, setText } from "./dom";
 
@@ -42,7 +42,7 @@ export function downloadLink(server: Server, path: string, name: string, label: 
 async function fetched(server: Server, path: string): Promise<Blob> {
   const response = await server.request(path);
   // Says why not, as every answer does.
-  if (!response.ok) await fetchJson(response);
+  if (!response.ok) await json(response);
   return response.blob();
 }
 

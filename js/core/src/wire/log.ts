@@ -1,7 +1,7 @@
 // Reading a job's output piece by piece: its end first, what follows as it is written, all of it when asked for. Over
 // REST, which every transport carries; the socket has the curves.
 
-import { fetchJson, jobPath, type Server } from "./server";
+import { json, jobPath, type Server } from "./server";
 
 /** The text from `offset` up to `next_offset`, in bytes of an output that has `size` of them by now. */
 export interface LogPiece {
@@ -14,7 +14,7 @@ export interface LogPiece {
 export type ReadLog = (offset: number, limit: number) => Promise<LogPiece>;
 
 export function logOf(server: Server, job_id: string): ReadLog {
-  return async (offset, limit) => fetchJson<LogPiece>(await server.request(`${jobPath(job_id)}/log?offset=${offset}&limit=${limit}`));
+  return async (offset, limit) => json<LogPiece>(await server.request(`${jobPath(job_id)}/log?offset=${offset}&limit=${limit}`));
 }
 
 /** So much of its end is read at first; so much at once; and so much in all. */

@@ -13,37 +13,40 @@ export interface Server {
   href(path: string): string | null;
 }
 
-/** An answer other than success; `reason` is the server's own word for it. */
+/** An answer other than success; `reason` is the server's own word for it, and `field` names what was wrong in the request. */
 export class ServerError extends Error {
   constructor(
     readonly status: number,
     message: string,
     readonly reason: string | null = null,
+    readonly field: string | null = null,
   ) {
     super(message);
     this.name = "ServerError";
   }
 }
 
-/** The JSON in an answer. Raises ServerError where it is none of success. */
-export async function fetchJson<T>(response: Response): Promise<T> {
+/** The answer's content; raises ServerError where it is none. */
+export async function json<T>(response: Response): Promise<T> {
   if (response.ok) return (await response.json()) as T;
   let message = `The server answered ${response.status}.`;
   let reason: string | null = null;
+  let field: string | null = null;
   try {
-    const body = (await response.json()) as { message?: unknown; reason?: unknown };
+    const body = (await response.json()) as { message?: unknown; reason?: unknown; field?: unknown };
     if (typeof body.message === "string" && body.message) message = body.message;
     if (typeof body.reason === "string") reason = body.reason;
+    if (typeof body.field === "string") field = body.field;
   } catch {
     // A proxy's error page is not JSON; the status says what is known.
   }
-  throw new ServerError(response.status, message, reason);
+  throw new ServerError(response.status, message, reason, field);
 }
 
 export const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
 
 export async function getJob(server: Server, job_id: string): Promise<Job> {
-  return fetchJson<Job>(await server.request(jobPath(job_id)));
+  return json<Job>(await server.request(jobPath(job_id)));
 }
 
 export interface JobPage {
@@ -55,7 +58,7 @@ export interface JobPage {
 
 /** The newest jobs, `limit` of them (1 to 500). */
 export async function listPage(server: Server, { limit = 50 } = {}): Promise<JobPage> {
-  return fetchJson<JobPage>(await server.request(`api/training/jobs?limit=${limit}`));
+  return json<JobPage>(await server.request(`api/training/jobs?limit=${limit}`));
 }
 
 export async function listJobs(server: Server): Promise<Job[]> {
@@ -74,23 +77,23 @@ const REQUESTS = {
 export async function askOfJob(server: Server, job_id: string, action: Exclude<Action, "delete">): Promise<Job> {
   const { path, body } = REQUESTS[action];
   const headers = { "Content-Type": "application/json" };
-  return fetchJson<Job>(await server.request(`${jobPath(job_id)}/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
+  return json<Job>(await server.request(`${jobPath(job_id)}/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
 }
 
 /** Removes a job that has ended, with its files. */
 export async function deleteJob(server: Server, job_id: string): Promise<void> {
   const response = await server.request(jobPath(job_id), { method: "DELETE" });
-  if (!response.ok) await fetchJson(response);
+  if (!response.ok) await json(response);
 }
 
 /** Has the server's kernel API know the kernel that is kept of an ended job; the id by which it does. */
 export async function openConsole(server: Server, job_id: string): Promise<string> {
-  const answer = fetchJson<{ kernel_id: string }>(await server.request(`${jobPath(job_id)}/console`, { method: "POST", body: "{}" }));
+  const answer = json<{ kernel_id: string }>(await server.request(`${jobPath(job_id)}/console`, { method: "POST", body: "{}" }));
   return (await answer).kernel_id;
 }
 
 export async function getSystem(server: Server): Promise<System> {
-  return fetchJson<System>(await server.request("api/system"));
+  return json<System>(await server.request("api/system"));
 }
 
 /** With a Hub there may be two `_xsrf` cookies, one for `/` and one for the server's path; the last is the server's. */

@@ -5,6 +5,7 @@ import { ICommandPalette } from "@jupyterlab/apputils";
 import { __ } from "@jupyter-trainlive/core";
 import { CHOOSE, COMPARE, NEW_FINETUNE, OPEN, SHOW } from "../commands";
 import { curveIcon } from "../icons";
+import { JobTab } from "../job-tab";
 import { TrainingPanel } from "../panel";
 import { tabsOf } from "../place";
 import { ITrainLive } from "../trainlive";
@@ -31,6 +32,8 @@ export const panel: JupyterFrontEndPlugin<void> = {
     side.title.icon = curveIcon;
     side.canBegin = commands.hasCommand(NEW_FINETUNE);
     commands.commandChanged.connect(() => (side.canBegin = commands.hasCommand(NEW_FINETUNE)));
+    const mark = (): void => side.mark(shell.currentWidget instanceof JobTab ? shell.currentWidget.job_id : null);
+    shell.currentChanged?.connect(mark);
     if (restorer) {
       shell.add(side, "left", { rank: 650, type: "Training" });
       restorer.add(side, side.id);
