@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ def open_export(page: Page, file: Path) -> Page:
 def open_without_a_kernel(page: Page, server: RealServer, name: str) -> Page:
     """A notebook in a page of its own: without a session the lab's manager of widgets logs an error of its own."""
     opened = page.context.new_page()
-    opened.goto(f"{server.url}lab?reset")
+    # A workspace of its own has no tabs of other pages, and needs no reset, which loads the page a second time.
+    opened.goto(f"{server.url}lab/workspaces/{uuid.uuid4().hex}")
     opened.wait_for_function("() => window.jupyterapp")
     opened.evaluate("() => window.jupyterapp.restored")
     opened.evaluate(

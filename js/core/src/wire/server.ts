@@ -43,7 +43,7 @@ export async function json<T>(response: Response): Promise<T> {
   throw new ServerError(response.status, message, reason, field);
 }
 
-const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
+export const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
 
 export async function getJob(server: Server, job_id: string): Promise<Job> {
   return json<Job>(await server.request(jobPath(job_id)));
