@@ -3,6 +3,7 @@
 import type { JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { base } from "./plugins/base";
 import { consoles } from "./plugins/console";
+import { form } from "./plugins/form";
 import { jobs } from "./plugins/jobs";
 import { menus } from "./plugins/menus";
 import { notifications } from "./plugins/notifications";
@@ -15,6 +16,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   jobs,
   consoles,
   panel,
+  form,
   status,
   running,
   notifications,
