@@ -73,10 +73,9 @@ def open_export(page: Page, file: Path) -> Page:
 def open_without_a_kernel(page: Page, server: RealServer, name: str) -> Page:
     """A notebook in a page of its own: without a session the lab's manager of widgets logs an error of its own."""
     opened = page.context.new_page()
-    # A workspace of its own has no tabs of other pages, and needs no reset, which loads the page a second time.
+    # A workspace of its own has no tabs of other pages. The lab may send the page to another one first.
     opened.goto(f"{server.url}lab/workspaces/{uuid.uuid4().hex}")
-    opened.wait_for_function("() => window.jupyterapp")
-    opened.evaluate("() => window.jupyterapp.restored")
+    opened.wait_for_function("() => !location.search.includes('reset') && window.jupyterapp?.restored.then(() => true)")
     opened.evaluate(
         """path => window.jupyterapp.commands.execute('docmanager:open', {
           path, factory: 'Notebook', kernelPreference: { shouldStart: false, canStart: false },
