@@ -81,7 +81,7 @@ export function gaugePanel(scope: GaugeScope): GaugePanel {
     boxes = groups.map((group, k) => {
       const mine = group.gauges.map(() => gaugeView());
       views.push(...mine);
-      const title = h("div", { class: "tl-gauge-title" }, h("span", {}, group.title), ...details[k]!);
+      const title = h("div", { class: "tl-gauge-title" }, h("span", {}, `${group.title} `), ...details[k]!);
       // A machine is told by its last group; in a job's view it takes a line of its own, the GPUs are what counts.
       const host = k === groups.length - 1;
       return h("div", { class: host ? "tl-gauge-group tl-host" : "tl-gauge-group" }, title, ...mine.map((view) => view.element));
