@@ -147,7 +147,19 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
   );
   request();
   draw();
-  return { picture: () => null };
+  return { picture: () => (curves.points > 0 ? opaque(curves.main.querySelector("canvas"), color("--tl-bg")) : null) };
+}
+
+/** What is drawn on a canvas as a PNG's data URL: on the page's own ground, as it is looked at on any other. */
+function opaque(canvas: HTMLCanvasElement | null, ground: string): string | null {
+  if (!canvas || canvas.width === 0) return null;
+  const copy = h("canvas", { width: canvas.width, height: canvas.height });
+  const ctx = copy.getContext("2d");
+  if (!ctx) return null;
+  ctx.fillStyle = ground;
+  ctx.fillRect(0, 0, copy.width, copy.height);
+  ctx.drawImage(canvas, 0, 0);
+  return copy.toDataURL();
 }
 
 /** A job's state as it is spoken. */
