@@ -84,7 +84,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
   // Only changes of state are spoken; numbers that change every second would never let a screen reader finish.
   const spoken = h("div", { class: "tl-sr", role: "status" });
   const parts = [head, bar, row, news, why, left];
-  const card = h("div", { class: "tl-card" }, ...parts.map(({ element }) => element), trouble, pages.bar, pages.panels, spoken);
+  const card = h("div", { class: "tl-card" }, spoken, ...parts.map(({ element }) => element), trouble, pages.bar, pages.panels);
   section.append(card);
   host.append(section);
 
