@@ -89,6 +89,11 @@ def test_a_job_shows_its_output_its_files_what_it_was_asked_and_why_it_failed(
     expect(config).to_have_attribute("href", f"{lab.url}{path}/files/artifacts/model/config.json")
     folder = files.get_by_role("link", name="Download the folder model")
     expect(folder).to_have_attribute("href", f"{lab.url}{path}/archive?path=artifacts%2Fmodel")
+    for link, name in ((config, "config.json"), (folder, "model.tar")):
+        with page.expect_download() as download:
+            link.click()
+        assert download.value.suggested_filename == name
+        assert download.value.path().stat().st_size > 0
     shoot(page, "job-files-light")
     shoot_narrow(page, "job-files")
 
