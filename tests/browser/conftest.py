@@ -69,7 +69,7 @@ def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     page = context.new_page()
     page.set_default_timeout(30_000)
     errors: list[str] = []
-    page.on("pageerror", lambda error: None if of_notebook(error) else errors.append(str(error)))
+    page.on("pageerror", lambda error: None if of_notebook(error) else errors.append(error.stack or str(error)))
     yield page
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"last-{request.node.name}.png")

@@ -1,8 +1,10 @@
 // The JupyterLab extension: plugins of one subject each, so that each can be switched off alone.
 
 import type { JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { outputs } from "./mime";
 import { base } from "./plugins/base";
 import { consoles } from "./plugins/console";
+import { form } from "./plugins/form";
 import { jobs } from "./plugins/jobs";
 import { menus } from "./plugins/menus";
 import { notifications } from "./plugins/notifications";
@@ -15,10 +17,12 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   jobs,
   consoles,
   panel,
+  form,
   status,
   running,
   notifications,
   menus,
+  outputs,
 ];
 
 export default plugins;

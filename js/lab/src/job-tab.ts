@@ -14,6 +14,7 @@ export class JobTab extends Widget {
     readonly job_id: string,
     name: string | null,
     openConsole: () => Promise<void>,
+    launchAgain: () => void,
   ) {
     super();
     this.id = `trainlive-${job_id}`;
@@ -26,7 +27,7 @@ export class JobTab extends Widget {
     const entitle = (): void => entitled(this.title, store.job);
     signal.addEventListener("abort", store.subscribe(entitle), { once: true });
     entitle();
-    mountJob(this.node, { server, job_id, name, signal, openConsole });
+    mountJob(this.node, { server, job_id, name, signal, openConsole, launchAgain });
   }
 
   protected override onActivateRequest(): void {

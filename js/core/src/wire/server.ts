@@ -14,33 +14,37 @@ export interface Server {
   href(path: string): string | null;
 }
 
-/** An answer other than success; `reason` is the server's own word for it. */
+/** An answer other than success; `reason` is the server's own word for it, and `field` names what was wrong in the request. */
 export class ServerError extends Error {
   constructor(
     readonly status: number,
     message: string,
     readonly reason: string | null = null,
+    readonly field: string | null = null,
   ) {
     super(message);
     this.name = "ServerError";
   }
 }
 
-async function json<T>(response: Response): Promise<T> {
+/** The answer's content; raises ServerError where it is none. */
+export async function json<T>(response: Response): Promise<T> {
   if (response.ok) return (await response.json()) as T;
   let message = `The server answered ${response.status}.`;
   let reason: string | null = null;
+  let field: string | null = null;
   try {
-    const body = (await response.json()) as { message?: unknown; reason?: unknown };
+    const body = (await response.json()) as { message?: unknown; reason?: unknown; field?: unknown };
     if (typeof body.message === "string" && body.message) message = body.message;
     if (typeof body.reason === "string") reason = body.reason;
+    if (typeof body.field === "string") field = body.field;
   } catch {
     // A proxy's error page is not JSON; the status says what is known.
   }
-  throw new ServerError(response.status, message, reason);
+  throw new ServerError(response.status, message, reason, field);
 }
 
-const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
+export const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
 
 export async function getJob(server: Server, job_id: string): Promise<Job> {
   return json<Job>(await server.request(jobPath(job_id)));

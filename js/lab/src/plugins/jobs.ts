@@ -4,7 +4,7 @@ import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } fro
 import { ICommandPalette, WidgetTracker } from "@jupyterlab/apputils";
 import { __ } from "@jupyter-trainlive/core";
 import { chooseJob } from "../choose";
-import { CONSOLE, OPEN } from "../commands";
+import { CONSOLE, NEW_FINETUNE, OPEN } from "../commands";
 import { curveIcon } from "../icons";
 import { JobTab } from "../job-tab";
 import { showLarge } from "../place";
@@ -26,7 +26,7 @@ export const jobs: JupyterFrontEndPlugin<void> = {
     const open = (job_id: string, name: string | null): void => {
       let tab = tabs.find((candidate) => candidate.job_id === job_id);
       if (!tab) {
-        tab = new JobTab(server, job_id, name, () => commands.execute(CONSOLE, { job_id }));
+        tab = new JobTab(server, job_id, name, () => commands.execute(CONSOLE, { job_id }), () => void commands.execute(NEW_FINETUNE, { job_id }));
         void tabs.add(tab);
       }
       showLarge(shell, tab);

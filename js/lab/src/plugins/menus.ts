@@ -61,6 +61,7 @@ export const menus: JupyterFrontEndPlugin<void> = {
     };
     onRow(`${OPEN}-here`, __("Open"), () => true, ({ job_id, name }) => commands.execute(OPEN, { job_id, name: name ?? "" }));
     onRow(`${CONSOLE}-here`, __("Open Console"), (job) => job.kept != null, ({ job_id }) => commands.execute(CONSOLE, { job_id }).catch(showRefusal));
+    onRow(`${NEW_FINETUNE}-again`, __("Launch Again with…"), (job) => job.kind === "finetune", ({ job_id }) => commands.execute(NEW_FINETUNE, { job_id }));
     for (const action of Object.keys(labels)) contextMenu.addItem({ command: ASK, args: { action }, selector: ROW, rank: 1 });
     onRow(COPY_ID, __("Copy Job ID"), () => true, (job) => Clipboard.copyToSystem(job.job_id));
   },
