@@ -1,5 +1,6 @@
 // The view of one job, the same in a notebook's cell and in a JupyterLab tab.
 
+import { sourceOf } from "../data/source";
 import { __ } from "../i18n";
 import { askOfJob, getJob, ServerError, type Server } from "../wire/server";
 import { watchJob } from "../wire/shared";
@@ -68,7 +69,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     signal,
   });
   const color = colorsOf(section);
-  const curves = charts(store, color, signal);
+  const curves = charts(sourceOf(channel, server), color, signal);
   const gauges = gaugePanel("job");
   const aside = h("aside", { "aria-label": __("Machine") }, gauges.element);
   const body = h("div", { class: "tl-body" }, curves.main, aside, curves.small);
