@@ -16,5 +16,10 @@ export function labServer(settings: ServerConnection.ISettings): Server {
       if (settings.appendToken && settings.token) url.searchParams.set("token", settings.token);
       return new settings.WebSocket(url, protocol);
     },
+    href(path) {
+      const url = new URL(`${root}/${path}`, location.href);
+      // Its cookies are the page's; to another origin the token goes in a header, which no link can carry.
+      return url.origin === location.origin ? url.href : null;
+    },
   };
 }

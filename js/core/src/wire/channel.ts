@@ -39,6 +39,9 @@ export const browser: Surroundings = {
   chartPixels: () => Math.min(4_000, Math.max(600, Math.round(window.innerWidth * window.devicePixelRatio))),
 };
 
+/** How a page hears of its job: over a socket of its own, through the notebook's kernel, or by asking now and then. */
+export type Via = "socket" | "kernel" | "polling";
+
 export class JobChannel {
   private state: ConnectionState = IDLE;
   private link: Link | null = null;
@@ -59,6 +62,11 @@ export class JobChannel {
 
   get live(): Live {
     return this.state.live;
+  }
+
+  /** How it hears, or heard last. */
+  get via(): Via {
+    return "socket";
   }
 
   /** How long ago the server was last heard, in milliseconds. */

@@ -23,6 +23,19 @@ export interface Alert {
   time?: string | null;
 }
 
+/** Where something happened to a training that its curves should show. */
+export interface Mark {
+  kind: "checkpoint" | "paused" | "resumed" | "restarted";
+  step: number | null;
+  time: string | null;
+}
+
+/** A file that a job left behind; `path` is relative to the job's folder. */
+export interface JobFile {
+  path: string;
+  size_bytes: number;
+}
+
 const ENDS: readonly string[] = ["completed", "failed", "cancelled", "interrupted"];
 
 /** What the server says of a job. Everything but the id may be unknown (null, or not there yet). */
@@ -43,6 +56,8 @@ export interface Job {
   checkpoint_step?: number | null;
   /** The latest ones, oldest first. */
   alerts?: Alert[] | null;
+  /** The newest 200, oldest first. */
+  marks?: Mark[] | null;
   /** The uuids of the GPUs that were leased to it. */
   gpus?: string[] | null;
   /** Percent, 0–100. */
@@ -70,8 +85,29 @@ export interface Job {
   traceback?: string | null;
   /** How its process ended; `output` is the last of what one wrote that never began its work. */
   exit?: { code?: number | null; signal?: number | null; output?: string | null } | null;
-  /** The last lines of the output; only the answer about this one job has them. */
+  /** What it was asked to do: its name, kind, parameters and resources. Of environment variables the names alone. */
+  spec?: Record<string, unknown> | null;
+  /** What it gave away by name. */
+  artifacts?: string[] | null;
+  /** The newest values of its loss, oldest first; only the list of jobs has them. */
+  spark?: (number | null)[] | null;
+  // What follows only the answer about this one job has.
+  /** The last lines of the output. */
   output_tail?: string | null;
+  /** In what it runs or ran: Python, packages, git, host, GPUs, seeds. */
+  environment?: Record<string, unknown> | null;
+  /** Its folder on the server's machine. */
+  directory?: string | null;
+  files?: JobFile[] | null;
+  series?: { name: string; count: number }[] | null;
+}
+
+/** What of a GPU one job uses. */
+export interface GpuShare {
+  job_id: string;
+  name: string | null;
+  memory_used_gb: number | null;
+  utilization_percent: number | null;
 }
 
 export interface Gpu {
@@ -86,6 +122,8 @@ export interface Gpu {
   power_limit_watts?: number | null;
   /** Who uses it, in words: "job docs-sft", "python of alice (pid 1234)". */
   used_by?: string | null;
+  /** What the jobs of this server use of it. */
+  jobs?: GpuShare[] | null;
 }
 
 export interface Host {
