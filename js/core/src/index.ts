@@ -4,7 +4,7 @@ export { gigabytes, duration, metric, percent, count, UNKNOWN } from "./data/for
 export { mountForm, type Beginning } from "./form/form";
 export type { Kernel } from "./form/schema";
 export { __, _n, setTranslator, type Translator } from "./i18n";
-export { keepReading } from "./data/store";
+export { keepReading, type JobStore } from "./data/store";
 export { gaugePanel } from "./view/gauges";
 export { h, setAttribute, setShown, setText, svg } from "./view/dom";
 export { mountJob, type JobView, type JobViewOptions } from "./view/job";

@@ -66,7 +66,7 @@ describe("gauges", () => {
       { index: 1, uuid: "b", name: "NVIDIA L4", used_by: "python of alice (pid 1234)" },
       { index: 2, uuid: "c", name: "NVIDIA L4", used_by: null },
     ];
-    const details = (scope: "job" | "overview", leased?: string[]): string[] => gaugeGroups({ gpus }, scope, leased ? { job_id: "job_1", gpus: leased } : null).map((group) => group.detail);
+    const details = (scope: "job" | "overview", leased?: string[]): string[] => gaugeGroups({ gpus }, scope, leased ? { job_id: "job_1", gpus: leased } : null).map(({ detail, user }) => [detail, user].filter(Boolean).join(" · "));
     expect(details("job", ["a"]).slice(0, 3)).toEqual(["RTX 4090 · this job", "L4 · python of alice (pid 1234)", "L4"]);
     expect(details("job")[0]).toBe("RTX 4090 · job docs-sft");
     expect(details("overview").slice(0, 3)).toEqual(["docs-sft", "python of alice (pid 1234)", "L4"]);
@@ -79,7 +79,7 @@ describe("gauges", () => {
     ];
     const gpus = [{ index: 0, uuid: "a", name: "NVIDIA L4", utilization_percent: 90, memory_used_gb: 8, memory_total_gb: 24, jobs }];
     const [gpu, host] = gaugeGroups({ gpus, host: {} }, "job", { job_id: "job_1", gpus: ["a"] });
-    expect(gpu!.detail).toBe("L4 · this job 6.0\u00a0GB");
+    expect([gpu!.detail, gpu!.user]).toEqual(["L4", "this job 6.0\u00a0GB"]);
     expect(gpu!.held).toBe(true);
     expect(gpu!.gauges.map(({ own }) => own?.fraction ?? null)).toEqual([0.4, 0.25, null, null]);
     expect(gpu!.gauges[1]!.own!.text).toBe("this job 6.0\u00a0GB");

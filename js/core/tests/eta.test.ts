@@ -10,7 +10,7 @@ function shown(steps: number, estimate: (left: number, k: number) => number): nu
   let eta: Eta | null = null;
   return Array.from({ length: steps }, (_, k) => {
     eta = settle(eta, estimate(steps - k, k), String(k), NOW + k * 1000);
-    return secondsLeft(eta!, NOW + k * 1000);
+    return secondsLeft(eta!, NOW + k * 1000)!;
   });
 }
 
@@ -44,10 +44,11 @@ describe("a countdown", () => {
   });
 });
 
-test("it counts on between two steps, and waits at one second for what takes longer", () => {
+test("it counts on between two steps, waits at one second for what takes longer, and then for nobody", () => {
   const eta = settle(null, 100, "1", NOW)!;
   expect(secondsLeft(settle(eta, 100, "1", NOW + 40_000)!, NOW + 40_000)).toBe(60);
-  expect(secondsLeft(eta, NOW + 400_000)).toBe(1);
+  expect(secondsLeft(eta, NOW + 105_000)).toBe(1);
+  expect(secondsLeft(eta, NOW + 400_000)).toBeNull();
 });
 
 test("what is not known is not shown, and what comes behind it begins anew", () => {

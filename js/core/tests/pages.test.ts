@@ -111,13 +111,13 @@ describe("files", () => {
 
 describe("settings", () => {
   test("what was asked for is told apart from what the job is", () => {
-    const { parameters, job } = given({ job_id: "j", name: "n", kind: "finetune", gpus: 1, env: [], parameters: { model_name: "m", learning_rate: 3e-4, seed: null } });
-    expect(parameters).toEqual([
+    const asked = given({ gpus: 1, env: [], job_id: "j", name: "n", kind: "finetune", parameters: { model_name: "m", learning_rate: 3e-4, seed: null, lora: {} } });
+    expect(asked.parameters).toEqual([
       ["model_name", "m"],
       ["learning_rate", 3e-4],
     ]);
-    expect(job.map(([name]) => name)).toEqual(["job_id", "name", "kind", "gpus"]);
-    expect(given({ kind: "code", code: "print(1)" }).parameters).toEqual([["code", "print(1)"]]);
+    expect(asked.job.map(([name]) => name)).toEqual(["name", "kind", "job_id", "gpus"]);
+    expect(given({ kind: "code", code: "\nprint(1)" })).toEqual({ parameters: [], code: "print(1)", job: [["kind", "code"]] });
   });
 
   test("an environment is taken as it comes", () => {

@@ -1,6 +1,7 @@
 // The JupyterLab extension: plugins of one subject each, so that each can be switched off alone.
 
 import type { JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { outputs } from "./mime";
 import { base } from "./plugins/base";
 import { consoles } from "./plugins/console";
 import { form } from "./plugins/form";
@@ -21,6 +22,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   running,
   notifications,
   menus,
+  outputs,
 ];
 
 export default plugins;

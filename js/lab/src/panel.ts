@@ -61,6 +61,11 @@ export class TrainingPanel extends Widget {
     setShown(this.begin, can);
   }
 
+  /** Whether jobs can be shown side by side. */
+  set canCompare(can: boolean) {
+    setShown(this.select, can);
+  }
+
   /** The job that is in front of the user in a tab of its own, if any. */
   mark(job_id: string | null): void {
     this.jobs.mark(job_id);

@@ -33,7 +33,10 @@ export function settle(before: Eta | null, eta_seconds: number | null, heard: st
   return { heard, heard_ms: now_ms, mean_ms, shown_ms: off ? mean_ms : before.shown_ms };
 }
 
-/** Seconds left; in the end it waits at one for what takes longer than was thought. */
-export function secondsLeft({ shown_ms }: Eta, now_ms: number): number {
-  return Math.max(1, Math.round((shown_ms - now_ms) / 1000));
+/** So long it waits at one second for what takes longer than was thought; then nobody knows. */
+const OVERDUE_MS = 10_000;
+
+/** Seconds left, or null where they are long gone and nothing new was heard. */
+export function secondsLeft({ shown_ms }: Eta, now_ms: number): number | null {
+  return now_ms - shown_ms > OVERDUE_MS ? null : Math.max(1, Math.round((shown_ms - now_ms) / 1000));
 }

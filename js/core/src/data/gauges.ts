@@ -18,6 +18,8 @@ export interface Gauge {
 export interface GaugeGroup {
   title: string;
   detail: string;
+  /** Who uses it, where that is not the detail already; empty where nobody is known to. */
+  user: string;
   /** Whether the viewed job holds it. */
   held: boolean;
   gauges: Gauge[];
@@ -67,7 +69,7 @@ function gpuGroup(gpu: Gpu, scope: GaugeScope, viewed: Viewed | null): GaugeGrou
   const held = Boolean(gpu.uuid && viewed?.gpus.includes(gpu.uuid));
   return {
     title: __("GPU %1", gpu.index),
-    detail: gpuDetail(gpu, scope, held || own !== null, own),
+    ...gpuDetail(gpu, scope, held || own !== null, own),
     held,
     gauges: [
       portion(__("Utilization"), gpu.utilization_percent, own?.utilization_percent),
@@ -91,17 +93,17 @@ function gpuGroup(gpu: Gpu, scope: GaugeScope, viewed: Viewed | null): GaugeGrou
 }
 
 /** The model and who uses it. An overview has room for one of them, and who uses it is the news. */
-function gpuDetail(gpu: Gpu, scope: GaugeScope, ours: boolean, own: GpuShare | null): string {
+function gpuDetail(gpu: Gpu, scope: GaugeScope, ours: boolean, own: GpuShare | null): Pick<GaugeGroup, "detail" | "user"> {
   const model = (gpu.name ?? "").replace(/^NVIDIA (GeForce )?/, "");
-  if (scope === "overview") return gpu.used_by?.replace(/^job /, "") || model;
+  if (scope === "overview") return { detail: gpu.used_by?.replace(/^job /, "") || model, user: "" };
   const used = own?.memory_used_gb == null ? __("this job") : __("this job %1", gigabytes(own.memory_used_gb, null));
-  return [model, ours ? used : gpu.used_by].filter(Boolean).join(" · ");
+  return { detail: model, user: ours ? used : (gpu.used_by ?? "") };
 }
 
 function hostGroup(host: Host): GaugeGroup {
   const detail = host.cpu_count ? _n("%1 core", "%1 cores", host.cpu_count) : "";
   const gauges = [portion(__("CPU"), host.cpu_percent), memory(host.memory_used_gb, host.memory_total_gb)];
-  return { title: __("CPU and memory"), detail, held: false, gauges };
+  return { title: __("CPU and memory"), detail, user: "", held: false, gauges };
 }
 
 /** A job's view tells all about the GPUs; an overview two things of each. */

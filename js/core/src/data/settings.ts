@@ -3,21 +3,14 @@
 export type Row = [string, unknown];
 export type Environment = Record<string, unknown>;
 
-/** These say what the job is and gets; anything else in what was asked for is a parameter of its training. */
-const OF_THE_JOB = ["name", "kind", "job_id", "kernel_name", "gpus", "processes", "env", "cwd", "path", "args", "auto_resume", "keep_kernel", "version", "owner", "created_at"];
-/** They lie in a field of their own. */
-const INNER = "parameters";
+const empty = (value: unknown): boolean => typeof value === "object" && Object.keys(value ?? {}).length === 0;
+const known = (value: unknown): boolean => value !== undefined && value !== "" && !empty(value);
 
-const known = (value: unknown): boolean => value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
-
-export function given(spec: Readonly<Record<string, unknown>>): { parameters: Row[]; job: Row[] } {
-  const { [INNER]: inner, ...rest } = spec;
-  const own = typeof inner === "object" && inner !== null ? Object.entries(inner) : [];
-  const all = Object.entries(rest).filter(([, value]) => known(value));
-  return {
-    parameters: [...own.filter(([, value]) => known(value)), ...all.filter(([name]) => !OF_THE_JOB.includes(name))],
-    job: all.filter(([name]) => OF_THE_JOB.includes(name)),
-  };
+/** The parameters of its training and the code it runs, told apart from what else it is and gets. */
+export function given(spec: Readonly<Record<string, unknown>>): { parameters: Row[]; code: string; job: Row[] } {
+  const { parameters, code, job_id, name, kind, ...rest } = spec;
+  const job: Row[] = [["name", name], ["kind", kind], ["job_id", job_id], ...Object.entries(rest)];
+  return { parameters: rows(parameters), code: typeof code === "string" ? code.trim() : "", job: job.filter(([, value]) => known(value)) };
 }
 
 const record = (value: unknown): Record<string, unknown> => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {});

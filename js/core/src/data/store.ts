@@ -1,6 +1,6 @@
 // What a page knows of one job: a fold over the frames it was sent.
 
-import type { EndFrame, Frame, HelloFrame, WindowFrame } from "../wire/frames";
+import type { EndFrame, Frame, HelloFrame, PointsFrame, WindowFrame } from "../wire/frames";
 import { isEnded, type Job, type System } from "../wire/protocol";
 import { takeIn } from "./intake";
 import { Series } from "./series";
@@ -29,6 +29,7 @@ export class JobStore {
   private snapshot: { seq: number; series: Map<string, Series> } | null = null;
   private greeting: Pick<HelloFrame, "seq" | "series"> | null = null;
   private readonly listeners = new Set<() => void>();
+  private readonly taps = new Set<(points: PointsFrame | null) => void>();
 
   constructor(job_id: string, name: string | null = null) {
     this.job = { job_id, name };
@@ -37,6 +38,12 @@ export class JobStore {
   subscribe(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** Calls `heard` with the points that come from now on, as they are taken in; with null when all series are other ones. */
+  tap(heard: (points: PointsFrame | null) => void): () => void {
+    this.taps.add(heard);
+    return () => this.taps.delete(heard);
   }
 
   apply(frame: Frame, now_ms: number): void {
@@ -55,9 +62,11 @@ export class JobStore {
         if (frame.seq <= this.points_seq) return;
         this.points_seq = frame.seq;
         takeIn(this.series, frame.series, (this.job.attempt ?? 1) > 1);
+        for (const heard of this.taps) heard(frame);
         break;
       case "window":
         if (!this.takeSnapshot(frame)) return;
+        for (const heard of this.taps) heard(null);
         break;
       case "log":
       case "error":

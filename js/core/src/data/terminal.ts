@@ -33,7 +33,8 @@ export interface Bounds {
   /** A line that is longer goes on in the next one. */
   columns: number;
 }
-export const BOUNDS: Bounds = { lines: 100_000, characters: 24_000_000, columns: 4_000 };
+export const BOUNDS: Bounds = { lines: 300_000, characters: 32_000_000, columns: 4_000 };
+const PLAIN: readonly Run[] = [];
 /** The cursor moves within the last lines, as within a screen. */
 const SCREEN_ROWS = 100;
 /** An escape sequence that is longer is none. */
@@ -46,7 +47,7 @@ const SEQUENCE = /\x1b(?:\[([0-9:;<=>?]*)[ -/]*([@-~])|[\]PX^_][^\x07\x1b]*(?:\x
 const UNFINISHED = /\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)$/y;
 
 export class Terminal {
-  readonly lines: Line[] = [{ text: "", runs: [] }];
+  readonly lines: Line[] = [{ text: "", runs: PLAIN }];
   /** How many lines are not kept any more: the number of the first one that is. */
   dropped = 0;
   private row = 0;
@@ -125,13 +126,13 @@ export class Terminal {
     else if (name === "K") this.erase(numbers[0]!);
     else if (name === "J" && numbers[0] === 0) {
       this.erase(0);
-      for (let below = row + 1; below < this.lines.length; below += 1) this.set(below, "", []);
+      for (let below = row + 1; below < this.lines.length; below += 1) this.set(below, "", PLAIN);
     }
   }
 
   private erase(part: number): void {
     const { text, runs } = this.lines[this.row]!;
-    if (part === 2) this.set(this.row, "", []);
+    if (part === 2) this.set(this.row, "", PLAIN);
     else if (part === 1) this.set(this.row, " ".repeat(Math.min(this.column, text.length)) + text.slice(this.column), over(runs, 0, this.column, 0));
     else this.set(this.row, text.slice(0, this.column), over(runs, this.column, Infinity, 0));
   }
@@ -155,7 +156,7 @@ export class Terminal {
     this.row += 1;
     this.column = 0;
     if (this.row < this.lines.length) return;
-    this.lines.push({ text: "", runs: [] });
+    this.lines.push({ text: "", runs: PLAIN });
     this.touch(this.row);
   }
 

@@ -78,7 +78,8 @@ export function facts(store: JobStore): Part {
       loss.show(ended && job.final_loss != null ? __("final loss %1", NUMBER) : null, metric(job.final_loss));
       speed.show(samples_per_second == null || ended || job.status === "paused" ? null : __("%1 samples/s", NUMBER), rate(samples_per_second ?? 0));
       eta = settle(eta, moving ? (job.eta_seconds ?? null) : null, `${job.attempt} ${current_step} ${job.eta_seconds}`, now_ms);
-      left.show(eta === null ? null : __("ETA %1", NUMBER), eta === null ? "" : duration(secondsLeft(eta, now_ms)));
+      const seconds = eta && secondsLeft(eta, now_ms);
+      left.show(seconds === null ? null : __("ETA %1", NUMBER), duration(seconds ?? 0));
       // Before the first point the empty chart says it, in the middle of the view.
       const doing = queueReason(job) ?? (store.series.size > 0 ? phaseText(job) : null);
       setText(phase, doing ?? "");

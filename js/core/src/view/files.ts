@@ -13,29 +13,34 @@ import type { TabPage } from "./tabs";
 
 /** The server lists no more. */
 const MOST_FILES = 1000;
+/** So few are all shown, however deep they lie. */
+const FEW_FILES = 12;
 
 export function filesPage(store: JobStore, server: Server, detail: Detail): TabPage {
   const { job_id } = store.job;
   const note = h("p", { class: "tl-dim" });
   const list = h("div", { class: "tl-files" });
   const element = h("div", { class: "tl-page" }, note, list);
-  const open = new Set(["artifacts", "checkpoints"]);
+  /** Which folders somebody opened or closed. */
+  const chosen = new Map<string, boolean>();
   let shown = "";
+  let few = true;
 
   const file = (path: string): string => `${jobPath(job_id)}/files/${path.split("/").map(encodeURIComponent).join("/")}`;
   const row = (name: string, size: string, download: HTMLElement): HTMLElement[] => [h("span", { class: "tl-file-name" }, name), h("span", { class: "tl-dim tl-file-size" }, size), download];
 
   const folderElement = ({ name, path, folders, files, size_bytes, count }: Folder): HTMLElement => {
-    const archive = downloadLink(server, `${jobPath(job_id)}/archive?path=${encodeURIComponent(path)}`, `${name}.tar`, __("Download all"), __("Download the folder %1 as one archive", name), size_bytes);
+    const archive = downloadLink(server, `${jobPath(job_id)}/archive?path=${encodeURIComponent(path)}`, `${name}.tar`, "↓", __("Download the folder %1 as one archive", name), size_bytes);
     const amount = `${_n("%1 file", "%1 files", count)} · ${bytes(size_bytes)}`;
-    const inner = h("details", { open: open.has(path) }, h("summary", {}, ...row(name, amount, h("span"))), ...contents(folders, files));
-    inner.addEventListener("toggle", () => (inner.open ? open.add(path) : open.delete(path)));
+    const open = chosen.get(path) ?? (!path.includes("/") || few);
+    const inner = h("details", { open }, h("summary", {}, ...row(name, amount, h("span"))), ...contents(folders, files));
+    inner.addEventListener("toggle", () => chosen.set(path, inner.open));
     return h("div", { class: "tl-folder" }, inner, archive);
   };
   const contents = (folders: readonly Folder[], files: Folder["files"]): HTMLElement[] => [
     ...folders.map(folderElement),
     ...files.map(({ name, path, size_bytes }) => {
-      const link = downloadLink(server, file(path), name, __("Download"), __("Download %1", path), size_bytes);
+      const link = downloadLink(server, file(path), name, "↓", __("Download %1", path), size_bytes);
       return h("div", { class: "tl-file" }, ...row(name, bytes(size_bytes), link));
     }),
   ];
@@ -53,6 +58,7 @@ export function filesPage(store: JobStore, server: Server, detail: Detail): TabP
       const key = files === null ? "" : JSON.stringify(files);
       if (key === shown) return;
       shown = key;
+      few = (files?.length ?? 0) <= FEW_FILES;
       const { folders, files: loose } = fileTree(files ?? []);
       list.replaceChildren(...contents(folders, loose));
     },

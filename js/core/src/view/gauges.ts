@@ -72,16 +72,16 @@ export function gaugePanel(scope: GaugeScope): GaugePanel {
   const element = h("div", { class: "tl-gauges" });
   let shape = "";
   let views: GaugeView[] = [];
-  let details: HTMLElement[] = [];
+  let details: [HTMLElement, HTMLElement][] = [];
   let boxes: HTMLElement[] = [];
 
   const build = (groups: readonly GaugeGroup[]): void => {
     views = [];
-    details = groups.map(() => h("span", { class: "tl-dim" }));
+    details = groups.map(() => [h("span", { class: "tl-dim tl-gauge-detail" }), h("span", { class: "tl-dim tl-gauge-user" })]);
     boxes = groups.map((group, k) => {
       const mine = group.gauges.map(() => gaugeView());
       views.push(...mine);
-      const title = h("div", { class: "tl-gauge-title" }, `${group.title} `, details[k]!);
+      const title = h("div", { class: "tl-gauge-title" }, h("span", {}, `${group.title} `), ...details[k]!);
       // A machine is told by its last group; in a job's view it takes a line of its own, the GPUs are what counts.
       const host = k === groups.length - 1;
       return h("div", { class: host ? "tl-gauge-group tl-host" : "tl-gauge-group" }, title, ...mine.map((view) => view.element));
@@ -102,9 +102,12 @@ export function gaugePanel(scope: GaugeScope): GaugePanel {
       let k = 0;
       groups.forEach((group, at) => {
         setAttribute(boxes[at]!, "data-held", group.held ? "" : null);
-        setText(details[at]!, group.detail);
-        // A long one is cut off on the page.
-        setAttribute(details[at]!, "title", group.detail || null);
+        const [detail, user] = details[at]!;
+        setText(detail, group.detail);
+        setText(user, group.user);
+        // Long ones are cut off on the page.
+        setAttribute(detail, "title", group.detail || null);
+        setAttribute(user, "title", group.user || null);
         group.gauges.forEach((gauge, i) => {
           const before = past.map((reading) => reading.find((g) => g.title === group.title)?.gauges[i]?.fraction ?? null);
           views[k]?.show(group.title, gauge, before);

@@ -1,5 +1,6 @@
 // The view of one job, the same in a notebook's cell and in a JupyterLab tab.
 
+import { sourceOf } from "../data/source";
 import { __ } from "../i18n";
 import { askOfJob, getJob, ServerError, type Server } from "../wire/server";
 import { watchJob } from "../wire/shared";
@@ -68,7 +69,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     signal,
   });
   const color = colorsOf(section);
-  const curves = charts(store, color, signal);
+  const curves = charts(sourceOf(channel, server), color, signal);
   const gauges = gaugePanel("job");
   const aside = h("aside", { "aria-label": __("Machine") }, gauges.element);
   const body = h("div", { class: "tl-body" }, curves.main, aside, curves.small);
@@ -84,7 +85,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
   // Only changes of state are spoken; numbers that change every second would never let a screen reader finish.
   const spoken = h("div", { class: "tl-sr", role: "status" });
   const parts = [head, bar, row, news, why, left];
-  const card = h("div", { class: "tl-card" }, ...parts.map(({ element }) => element), trouble, pages.bar, pages.panels, spoken);
+  const card = h("div", { class: "tl-card" }, spoken, ...parts.map(({ element }) => element), trouble, pages.bar, pages.panels);
   section.append(card);
   host.append(section);
 
@@ -147,7 +148,19 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
   );
   request();
   draw();
-  return { picture: () => null };
+  return { picture: () => (curves.points > 0 ? opaque(curves.main.querySelector("canvas"), color("--tl-bg")) : null) };
+}
+
+/** What is drawn on a canvas as a PNG's data URL: on the page's own ground, as it is looked at on any other. */
+function opaque(canvas: HTMLCanvasElement | null, ground: string): string | null {
+  if (!canvas || canvas.width === 0) return null;
+  const copy = h("canvas", { width: canvas.width, height: canvas.height });
+  const ctx = copy.getContext("2d");
+  if (!ctx) return null;
+  ctx.fillStyle = ground;
+  ctx.fillRect(0, 0, copy.width, copy.height);
+  ctx.drawImage(canvas, 0, 0);
+  return copy.toDataURL();
 }
 
 /** A job's state as it is spoken. */

@@ -80,7 +80,9 @@ export function logPage(store: JobStore, server: Server, signal: AbortSignal): T
   /** Shows what the terminal shows now; what is searched for is looked for in the changed lines alone. */
   const show = (): void => {
     const changed = terminal.takeChanged();
-    view.show(terminal.lines, terminal.dropped, changed);
+    // A line that nothing was written into yet is none.
+    const { lines, dropped } = terminal;
+    view.show(lines[lines.length - 1]!.text ? lines : lines.slice(0, -1), dropped, changed);
     if (wanted && changed < Infinity) {
       found = found.filter(({ line }) => line < changed && line >= terminal.dropped);
       const first = Math.max(changed, terminal.dropped);
@@ -91,8 +93,9 @@ export function logPage(store: JobStore, server: Server, signal: AbortSignal): T
     }
     const empty = terminal.lines.length === 1 && terminal.lines[0]!.text === "";
     const words = failed ? __("The output could not be read. Trying again.") : !begun ? __("Reading the output…") : isEnded(store.job) ? __("It wrote nothing.") : __("Nothing was written yet.");
-    setText(note, failed || empty ? words : "");
-    setShown(note, failed || empty);
+    const cut = dropped > 0 ? __("The oldest lines are left out here. The download has all of it.") : "";
+    setText(note, failed || empty ? words : cut);
+    setShown(note, note.textContent !== "");
     setText(earlier, __("Show what was written before (%1)", bytes(unread)));
     setShown(earlier, unread > 0);
   };

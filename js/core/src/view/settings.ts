@@ -38,6 +38,7 @@ export function settingsPage(store: JobStore, detail: Detail, { launchAgain }: S
   search.addEventListener("keydown", (event) => event.stopPropagation());
   again.addEventListener("click", () => launchAgain?.());
 
+  const code = (name: string, text: string): HTMLElement => h("pre", { tabindex: 0, "aria-label": name }, text);
   const rows = (values: readonly [string, unknown][]): HTMLElement =>
     h(
       "dl",
@@ -45,7 +46,7 @@ export function settingsPage(store: JobStore, detail: Detail, { launchAgain }: S
       ...values.map(([name, value]) => {
         const text = said(value);
         const long = text.includes("\n");
-        return h("div", { class: long ? "tl-setting tl-long" : "tl-setting" }, h("dt", {}, name), h("dd", {}, long ? h("pre", { tabindex: 0, "aria-label": name }, text) : text));
+        return h("div", { class: long ? "tl-setting tl-long" : "tl-setting" }, h("dt", {}, name), h("dd", {}, long ? code(name, text) : text));
       }),
     );
   const group = (title: string, values: [string, unknown][]): HTMLElement => h("section", { "data-group": "" }, h("h4", {}, title), rows(values));
@@ -69,6 +70,7 @@ export function settingsPage(store: JobStore, detail: Detail, { launchAgain }: S
       const asked = given(spec ?? detail.job?.spec ?? {});
       const sections: HTMLElement[] = [];
       if (asked.parameters.length > 0) sections.push(group(__("Parameters"), asked.parameters));
+      if (asked.code) sections.push(h("section", { "data-group": "" }, h("h4", {}, __("Code")), h("div", { class: "tl-setting tl-long" }, code(__("Code"), asked.code))));
       if (asked.job.length > 0) sections.push(group(__("Job"), directory ? [...asked.job, [__("folder"), directory]] : asked.job));
       if (rest.machine.length > 0) sections.push(group(__("Environment"), rest.machine));
       if (rest.seeds.length > 0) sections.push(group(__("Seeds"), rest.seeds));

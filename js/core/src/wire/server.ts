@@ -1,5 +1,6 @@
 // The server as the front end sees it: requests and sockets under `trainlive/`, and the one found from a Jupyter page.
 
+import type { WindowFrame, WindowRequest, WireBucket } from "./frames";
 import type { Action, Job, System } from "./protocol";
 
 /** Whoever hosts the front end provides this: a page by its cookies, JupyterLab by its server settings. */
@@ -90,6 +91,24 @@ export async function deleteJob(server: Server, job_id: string): Promise<void> {
 export async function openConsole(server: Server, job_id: string): Promise<string> {
   const answer = json<{ kernel_id: string }>(await server.request(`${jobPath(job_id)}/console`, { method: "POST", body: "{}" }));
   return (await answer).kernel_id;
+}
+
+/** A part of some curves, as the job's connection would answer it, in as many buckets. */
+export async function getWindow(server: Server, job_id: string, request: WindowRequest): Promise<WindowFrame> {
+  const { names, x0, x1, px, axis, smoothing } = request;
+  const points = Math.max(16, Math.floor(smoothing > 0 ? px / 3 : px * 0.4));
+  const query = new URLSearchParams({ axis, points: String(Math.min(5_000, points)), smoothing: String(smoothing) });
+  for (const name of names) query.append("names", name);
+  if (x0 !== null) query.set("x0", String(x0));
+  if (x1 !== null) query.set("x1", String(x1));
+  const { seq, series } = await json<MetricsAnswer>(await server.request(`${jobPath(job_id)}/metrics?${query.toString()}`));
+  const buckets = Object.fromEntries(Object.entries(series).map(([name, curve]) => [name, curve.buckets]));
+  return { type: "window", id: null, seq, axis, buckets };
+}
+
+interface MetricsAnswer {
+  seq: number;
+  series: Record<string, { n: number; buckets: WireBucket[] }>;
 }
 
 export async function getSystem(server: Server): Promise<System> {

@@ -5,6 +5,7 @@ import { ICommandPalette, WidgetTracker } from "@jupyterlab/apputils";
 import { __, type Beginning } from "@jupyter-trainlive/core";
 import { NEW_FINETUNE, OPEN } from "../commands";
 import { FormTab } from "../form-tab";
+import { curveIcon } from "../icons";
 import { showLarge } from "../place";
 import { ITrainLive } from "../trainlive";
 
@@ -21,6 +22,7 @@ export const form: JupyterFrontEndPlugin<void> = {
     commands.addCommand(NEW_FINETUNE, {
       label: __("New Fine-Tune"),
       caption: __("Fill in the parameters of a fine-tune, see what it would do, and start it"),
+      icon: curveIcon,
       execute(args) {
         const tab = new FormTab(server, args as Beginning, app.serviceManager, ({ job_id, name }) => {
           feed.refresh();

@@ -30,8 +30,12 @@ export const panel: JupyterFrontEndPlugin<void> = {
     side.id = "trainlive-panel";
     side.title.caption = __("Training");
     side.title.icon = curveIcon;
-    side.canBegin = commands.hasCommand(NEW_FINETUNE);
-    commands.commandChanged.connect(() => (side.canBegin = commands.hasCommand(NEW_FINETUNE)));
+    const offer = (): void => {
+      side.canBegin = commands.hasCommand(NEW_FINETUNE);
+      side.canCompare = commands.hasCommand(COMPARE);
+    };
+    commands.commandChanged.connect(offer);
+    offer();
     const mark = (): void => side.mark(shell.currentWidget instanceof JobTab ? shell.currentWidget.job_id : null);
     shell.currentChanged?.connect(mark);
     if (restorer) {
@@ -60,7 +64,8 @@ export const panel: JupyterFrontEndPlugin<void> = {
     });
     commands.addCommand(CHOOSE, {
       label: __("Compare Training Jobs…"),
-      isEnabled: () => feed.jobs.length > 1,
+      isVisible: () => commands.hasCommand(COMPARE),
+      isEnabled: () => commands.hasCommand(COMPARE) && feed.jobs.length > 1,
       execute() {
         show();
         side.choose();
