@@ -66,6 +66,12 @@ class Follower:
         """How many jobs run, or wait to: paused ones do neither."""
         return self._active
 
+    @property
+    def occupied(self) -> list[Job]:
+        """The jobs of which processes are there, in the order of their ids. May be asked from any thread."""
+        jobs = [tracker.job for tracker in list(self._followed)]
+        return sorted((job for job in jobs if job.occupied), key=lambda job: job.job_id)
+
     async def adopt(self, tracker: Tracker, registry: Registry) -> None:
         """Know a job from now on; follow it if it is active, or its kernel is there."""
         if _is_over(tracker.job):

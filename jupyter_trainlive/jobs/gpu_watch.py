@@ -21,12 +21,11 @@ _LESS_FULL_PERCENT = 5.0
 
 
 def gpus_of(job: Job, gpus: Sequence[Gpu]) -> list[Gpu]:
-    """Those that the job leased; those that its process is seen on, where it leased none."""
+    """Those that the job leased; those that its processes are seen on, where it leased none."""
     now = job.now
     if now.server.gpus:
         return [gpu for gpu in gpus if gpu.uuid in now.server.gpus]
-    pid = now.process.pid
-    return [gpu for gpu in gpus if pid is not None and any(each.pid == pid for each in gpu.processes or ())]
+    return [gpu for gpu in gpus if any(each.job_id == job.job_id for each in gpu.processes or ())]
 
 
 @dataclass(frozen=True)

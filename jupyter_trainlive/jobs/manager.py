@@ -13,9 +13,11 @@ from traitlets.config import LoggingConfigurable
 from traitlets.traitlets import Enum, Float, Instance, Int, Unicode
 
 from ..kernels.launcher import Launcher
+from ..kernels.membership import job_of
 from ..protocol.control import Desired, Wish, write_wish
 from ..protocol.jobdir import is_job_id
 from ..protocol.moves import Action, refusal
+from ..protocol.presence import host
 from ..protocol.states import Job, Status
 from ..system import Gpu, Sample
 from .bell import Bell
@@ -220,6 +222,17 @@ class JobManager(LoggingConfigurable):
     def active(self) -> int:
         """How many jobs run, or wait to: paused ones do neither."""
         return self._follower.active
+
+    @property
+    def occupied(self) -> list[Job]:
+        """The jobs that hold memory and GPUs: they run, or their kernels are kept."""
+        return self._follower.occupied
+
+    def job_of(self, pid: int) -> str | None:
+        """The job to which a process of this machine belongs. It reads files, and may be asked from any thread."""
+        here = [job for job in self.occupied if job.now.process.host in (None, host())]
+        kernels = {job.now.process.pid: job.job_id for job in here if job.now.process.pid is not None}
+        return job_of(pid, self.jobs_dir, kernels)
 
     def on_activity(self, tell: Callable[[int], None]) -> None:
         """Have `tell` called with the number of active jobs whenever it changes."""

@@ -134,16 +134,22 @@ def _living() -> Iterator[Process]:
 
 
 def _bears(pid: int, job_dir: Path) -> bool:
+    # The folder of jobs may have been known by another path.
+    return any(path.name == job_dir.name and realpath(path) == realpath(job_dir) for path in job_dirs_of(pid))
+
+
+def job_dirs_of(pid: int) -> list[Path]:
+    """The directories of the jobs that a process bears in its environment: one or none, as a rule.
+
+    Empty where the system does not tell, as of another user's process.
+    """
     try:
         variables = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        # Gone, or another user's.
-        return False
+        return []
     if _MARK not in variables:
-        return False
-    paths = (os.fsdecode(item[len(_MARK) :]) for item in variables.split(b"\0") if item.startswith(_MARK))
-    # The folder of jobs may have been known by another path.
-    return any(Path(path).name == job_dir.name and realpath(path) == realpath(job_dir) for path in paths)
+        return []
+    return [Path(os.fsdecode(item[len(_MARK) :])) for item in variables.split(b"\0") if item.startswith(_MARK)]
 
 
 def _send(targets: set[int], number: int) -> None:

@@ -13,6 +13,8 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from .journal import Record
+from .marks import Mark, with_mark
+from .spark import Spark
 from .values import finite, number, whole
 
 AnyFacts = TypeVar("AnyFacts", "ServerFacts", "ProcessFacts", "TrainingFacts")
@@ -110,6 +112,11 @@ class TrainingFacts:
     alerts: tuple[Alert, ...] = ()
     #: Step of the last complete checkpoint.
     checkpoint: int | None = None
+    marks: tuple[Mark, ...] = ()
+    #: The shape of the loss.
+    spark: Spark = field(default_factory=Spark)
+    #: The mark to make where this attempt, which is not the first, begins to train.
+    goes_on: str | None = None
     # From here on of this attempt alone.
     started_at: float | None = None
     phase: str | None = None
@@ -227,6 +234,9 @@ def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
     if kind == "metrics":
         return _metrics(facts, (record,))
     if kind == "segment":
+        if facts.goes_on is not None:
+            marks = with_mark(facts.marks, facts.goes_on, whole(record.get("step")) or 0, t)
+            facts = _with(facts, marks=marks, goes_on=None)
         return _with(
             facts,
             total_steps=whole(record.get("total_steps")),
@@ -242,14 +252,18 @@ def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
         first = t if facts.first_started_at is None else facts.first_started_at
         return _with(facts, started_at=t, first_started_at=first)
     if kind == "checkpoint":
-        return _with(facts, checkpoint=whole(record.get("step")))
+        step = whole(record.get("step"))
+        return _with(facts, checkpoint=step, marks=with_mark(facts.marks, kind, step, t))
     if kind == "held":
         # It is held behind a step whose numbers are not logged yet.
         step = whole(record.get("step"))
-        return _with(facts, held=whole(record.get("request")), step=facts.step if step is None else step)
+        step = facts.step if step is None else step
+        marks = with_mark(facts.marks, "paused", step, t)
+        return _with(facts, held=whole(record.get("request")), step=step, marks=marks)
     if kind == "resumed":
         # The time it was held is no step's time.
-        return _with(facts, held=None, anchor=None, stepped_at=None)
+        marks = with_mark(facts.marks, kind, facts.step, t)
+        return _with(facts, held=None, anchor=None, stepped_at=None, marks=marks)
     if kind == "pause_refused":
         # Who asked for it sees why nothing came of it.
         told = {"name": kind, "message": record.get("error"), "step": facts.step}
@@ -261,11 +275,14 @@ def fold_training(facts: TrainingFacts, record: Record) -> TrainingFacts:
         name = _text(record.get("path"))
         return _with(facts, artifacts=(*facts.artifacts, name)) if name and name not in facts.artifacts else facts
     if kind == "end":
+        status = _text(record.get("status"))
+        if status == "released":
+            facts = _with(facts, marks=with_mark(facts.marks, "paused", facts.checkpoint, t))
         return _with(
             facts,
             held=None,
             ended_at=t,
-            end=_text(record.get("status")),
+            end=status,
             error=_text(record.get("error")),
             hint=_text(record.get("hint")),
             traceback=_text(record.get("traceback")),
@@ -302,19 +319,24 @@ def _next_attempt(facts: TrainingFacts, attempt: int) -> TrainingFacts:
         artifacts=facts.artifacts,
         alerts=facts.alerts,
         checkpoint=facts.checkpoint,
+        marks=facts.marks,
+        spark=facts.spark,
+        goes_on="resumed" if facts.end == "released" else "restarted",
     )
 
 
 def _metrics(facts: TrainingFacts, records: Iterable[Record]) -> TrainingFacts:
     """The facts after more numbers, none of which begins an attempt: there may be many thousands a second."""
     latest, step, epoch, total = dict(facts.latest), facts.step, facts.epoch, facts.total_steps
-    stepped_at, anchor = facts.stepped_at, facts.anchor
+    stepped_at, anchor, losses = facts.stepped_at, facts.anchor, list[float]()
     for record in records:
         values = record.get("values")
         if isinstance(values, dict):
             for name in TOLD & values.keys():
                 if (value := number(values[name])) is not None:
                     latest[name] = value
+                    if name == "loss":
+                        losses.append(value)
         at = whole(record.get("step"))
         if at is not None and at != step and "aside" not in record:
             step, stepped_at = at, float(record["t"])
@@ -324,7 +346,9 @@ def _metrics(facts: TrainingFacts, records: Iterable[Record]) -> TrainingFacts:
             epoch = known
         if "total_steps" in record and (most := whole(record["total_steps"])) is not None:
             total = most
-    return _with(facts, latest=latest, step=step, epoch=epoch, total_steps=total, stepped_at=stepped_at, anchor=anchor)
+    spark = facts.spark.extended(losses) if losses else facts.spark
+    moved = {"step": step, "stepped_at": stepped_at, "anchor": anchor}
+    return _with(facts, latest=latest, epoch=epoch, total_steps=total, spark=spark, **moved)
 
 
 def _with_alert(alerts: tuple[Alert, ...], record: Record, t: float) -> tuple[Alert, ...]:

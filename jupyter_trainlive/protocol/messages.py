@@ -134,6 +134,7 @@ def job_view(job: Job, place: Place | None = None) -> dict[str, Any]:
             {"name": alert.name, "message": alert.message, "step": alert.step, "time": iso(alert.t)}
             for alert in job.alerts
         ],
+        "marks": [mark.shown for mark in job.training.marks],
         "checkpoint_step": job.training.checkpoint,
         "exit": None
         if process.exited_at is None

@@ -6,11 +6,13 @@ from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
 from .facts import Alert, ProcessFacts, ServerFacts, TrainingFacts
+from .marks import Mark
+from .spark import Spark
 from .states import Job
-from .values import number
+from .values import finite, number
 
 #: Counts up whenever facts, or how records are folded into them, change: what was saved before is folded anew.
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 
 AnyFacts = TypeVar("AnyFacts", ServerFacts, ProcessFacts, TrainingFacts)
 
@@ -43,6 +45,12 @@ def _facts(kind: type[AnyFacts], values: dict[str, Any]) -> AnyFacts:
 def _value(name: str, value: Any) -> Any:
     if name == "alerts":
         return tuple(Alert(**alert) for alert in value)
+    if name == "marks":
+        return tuple(Mark(**mark) for mark in value)
+    if name == "spark":
+        # A sum may be infinite, for which JSON has a word.
+        means = tuple(None if item is None else finite(item) for item in value["values"])
+        return Spark(**{**value, "values": means, "total": number(value["total"]) or 0.0})
     if name == "latest":
         return {key: number(item) for key, item in value.items()}
     return tuple(value) if isinstance(value, list) else value

@@ -86,8 +86,8 @@ class TrainLive(ExtensionApp):
         assert server is not None
         launcher = Launcher(parent=self, kernel_spec_manager=server.kernel_spec_manager)
         defaults = Defaults(Path(server.root_dir), self.default_kernel_name, launcher.check)
-        sampler = Sampler.of_this_machine(interval_seconds=self.gauge_interval)
         manager = JobManager(Path(self.jobs_dir).expanduser().absolute(), defaults, parent=self, launcher=launcher)
+        sampler = Sampler.of_this_machine(interval_seconds=self.gauge_interval, job_of=manager.job_of)
         manager.on_activity(self._hold_sampler)
         manager.gauges = lambda: sampler.latest
         limits = Limits(
@@ -97,7 +97,7 @@ class TrainLive(ExtensionApp):
             self.pending_limit_bytes,
             self.stall_seconds,
         )
-        streams = Streams(sampler, interval_seconds=self.progress_interval, limits=limits)
+        streams = Streams(sampler, lambda: manager.occupied, interval_seconds=self.progress_interval, limits=limits)
         access, consoles = LocalAccess(Path(server.runtime_dir)), Consoles(server.kernel_manager)
         self.services = Services(manager, streams, sampler, access, limits, consoles)
         self.settings["trainlive"] = self.services

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..jobs.gpu_share import reading
 from ..jobs.tracker import Tracker
+from ..protocol.states import Job
 from ..system import Sample, Sampler
 from . import v1_frames as frames
 from .connections import Watcher
@@ -30,8 +32,11 @@ class TooManyWatchers(Exception):
 class Streams:
     """Connects watchers to the streams of their jobs."""
 
-    def __init__(self, sampler: Sampler, *, interval_seconds: float, limits: Limits) -> None:
+    def __init__(
+        self, sampler: Sampler, occupied: Callable[[], Sequence[Job]], *, interval_seconds: float, limits: Limits
+    ) -> None:
         self._sampler = sampler
+        self._occupied = occupied
         self._interval = interval_seconds
         self._limits = limits
         self._jobs: dict[str, _Streams] = {}
@@ -59,7 +64,7 @@ class Streams:
         session = V1Session(socket, streams.v1)
         streams.v1.connect(session)
         if self._sampler.latest is not None:
-            session.send(frames.gauges(self._sampler.latest))
+            session.send(frames.gauges(reading(self._sampler.latest, self._occupied())))
 
         def leave() -> None:
             session.close()
@@ -109,6 +114,6 @@ class Streams:
 
     def _sampled(self, sample: Sample) -> None:
         if any(streams.v1.connections.count() for streams in self._jobs.values()):
-            frame = frames.gauges(sample)
+            frame = frames.gauges(reading(sample, self._occupied()))
             for streams in self._jobs.values():
                 streams.v1.gauges(frame)

@@ -8,7 +8,6 @@ from .. import __version__
 from ..jobs.series import SeriesSummary
 from ..protocol.messages import Message
 from ..protocol.values import carry, dumps, encode, iso
-from ..system import Sample
 from .limits import Limits
 from .v1_requests import LEAST_PX, MOST_NAMES, MOST_PX, MOST_WAITING
 
@@ -44,8 +43,9 @@ def state(seq: int, job: dict[str, Any]) -> str:
     return dumps({"type": "state", "seq": seq, "job": job})
 
 
-def gauges(sample: Sample) -> str:
-    return dumps({"type": "gauges", "system": sample.as_dict()})
+def gauges(system: dict[str, Any]) -> str:
+    """`system` as `jobs.gpu_share.reading` gives it."""
+    return dumps({"type": "gauges", "system": system})
 
 
 def log(seq: int, offset: int, next_offset: int, text: str) -> str:

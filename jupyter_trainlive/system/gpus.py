@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: What processes did is asked of so many seconds: of a shorter time the driver may have no sample.
+_BUSY_SECONDS = 2.0
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -50,7 +53,8 @@ class GpuReader:
 
     Opens NVML at the first `read` and holds it until `close`, after which `read` opens it again. While NVML
     does not open, has no GPU or has a silent one (a driver that came or went, a GPU that fell off the bus),
-    it is opened anew every ``retry_seconds``: NVML itself looks for GPUs only then.
+    it is opened anew every ``retry_seconds``: NVML itself looks for GPUs only then. `job_of` is asked of each
+    process on a GPU to which job it belongs.
 
     Any call may block for as long as the driver does. Not thread-safe: `Sampler` calls it from one thread at
     a time.
@@ -62,10 +66,12 @@ class GpuReader:
         retry_seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
         load: Callable[[], Any] = lambda: importlib.import_module("pynvml"),
+        job_of: Callable[[int], str | None] = lambda pid: None,
     ) -> None:
         self._retry_seconds = retry_seconds
         self._clock = clock
         self._load = load
+        self._job_of = job_of
         self._nvml: Any = None  # the binding, once NVML is open
         self._tried_at: float | None = None
         self._whole = False  # whether the last reading left nothing to hope for from opening again
@@ -132,6 +138,8 @@ class GpuReader:
             lambda nvml: nvml.nvmlDeviceGetGraphicsRunningProcesses_v3(handle),
             lambda nvml: nvml.nvmlDeviceGetGraphicsRunningProcesses_v2(handle),
         )
+        since = int((time.time() - _BUSY_SECONDS) * 1e6)
+        busy = self._answer(lambda nvml: nvml.nvmlDeviceGetProcessUtilization(handle, since)) if compute else None
         return Gpu(
             index=index,
             uuid=_text(self._answer(lambda nvml: nvml.nvmlDeviceGetUUID(handle))) or known_uuid,
@@ -142,7 +150,7 @@ class GpuReader:
             temperature_celsius=None if temperature is None else float(temperature),
             power_watts=None if power is None else power / 1000,
             power_limit_watts=None if power_limit is None else power_limit / 1000,
-            processes=gpu_processes(compute, graphics),
+            processes=gpu_processes(compute, graphics, busy, self._job_of),
         )
 
     def _answer(self, *questions: Callable[[Any], T]) -> T | None:

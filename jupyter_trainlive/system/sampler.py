@@ -64,9 +64,14 @@ class Sampler:
         self._closed = False
 
     @classmethod
-    def of_this_machine(cls, *, interval_seconds: float = 1.0) -> Sampler:
-        """A sampler of the GPUs and the host that this process runs on. Reads nothing yet."""
-        gpus = GpuReader()
+    def of_this_machine(
+        cls, *, interval_seconds: float = 1.0, job_of: Callable[[int], str | None] = lambda pid: None
+    ) -> Sampler:
+        """A sampler of the GPUs and the host that this process runs on. Reads nothing yet.
+
+        `job_of` tells, in the sampler's thread, to which job the process with that pid belongs.
+        """
+        gpus = GpuReader(job_of=job_of)
         return cls(gpus.read, HostReader().read, rest=gpus.close, interval_seconds=interval_seconds)
 
     @property

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_trainlive.jobs.stalls import StallRule
 from jupyter_trainlive.jobs.watch import JobWatch
-from jupyter_trainlive.protocol.facts import ProcessFacts, ServerFacts, TrainingFacts
+from jupyter_trainlive.protocol.facts import ServerFacts, TrainingFacts
 from jupyter_trainlive.protocol.states import Job
 from jupyter_trainlive.system import Gpu, GpuProcess, Host, Sample
 
@@ -79,12 +79,11 @@ def test_what_is_no_idleness_or_not_certain_is_not_told(gpus: list[Gpu], job: di
     assert told(500, *gpus, **job) == []
 
 
-def test_the_gpus_of_a_job_that_leased_none_are_those_its_process_is_on() -> None:
-    mine = gpu(busy=8.0, processes=(GpuProcess(4242),))
-    job = {"gpus": (), "process": ProcessFacts(pid=4242)}
-    assert [name for _, name, _ in told(200, gpu(1, busy=99.0), mine, **job)] == ["gpu_idle"]
-    job["process"] = ProcessFacts(pid=4243)
-    assert told(200, mine, **job) == []
+def test_the_gpus_of_a_job_that_leased_none_are_those_its_processes_are_on() -> None:
+    mine = gpu(busy=8.0, processes=(GpuProcess(4242, job_id="job_000000000000"),))
+    assert [name for _, name, _ in told(200, gpu(1, busy=99.0), mine, gpus=())] == ["gpu_idle"]
+    theirs = gpu(busy=8.0, processes=(GpuProcess(4242, job_id="job_111111111111"), GpuProcess(4243)))
+    assert told(200, theirs, gpus=()) == []
 
 
 def test_an_idleness_that_comes_back_is_told_again() -> None:

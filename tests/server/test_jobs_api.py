@@ -125,6 +125,9 @@ def test_the_status_for_pollers_is_the_streams_message(server: RealServer) -> No
     server.wait(job_id)
     with server.http() as http:
         message = http.get(f"api/training/status/{job_id}").json()
+        (listed,) = http.get("api/training/jobs", params={"q": job_id}).json()["jobs"]
+    assert listed["spark"] == [0.5], "a list shows how the loss went"
+    assert "marks" not in listed, "and leaves out what only a chart needs"
     assert (message["status"], message["final_loss"], message["eval_loss"]) == ("completed", 0.5, 0.6)
     on_disk = json.loads((server.jobs_dir / job_id / "progress.json").read_text())
     assert {**on_disk, "timestamp": None} == {**message, "timestamp": None}

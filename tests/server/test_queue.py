@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from .. import fake_nvml
-from ..real_server import RealServer, serve
+from ..real_server import TOKEN, RealServer, serve
+from .test_contract import FRAME
 
 UUIDS = ["GPU-00000000-aaaa-bbbb-cccc-000000000000", "GPU-11111111-aaaa-bbbb-cccc-111111111111"]
 #: Prints what it was given, and waits for the file `go`.
@@ -87,11 +91,38 @@ def gpu_server(home: Path, nvml: Path, settings: Path, *arguments: str, **env: s
     return serve(home, *arguments, env=environment, one_at_a_time=True)
 
 
+def kernel_of(server: RealServer, job_id: str) -> int:
+    """The pid of a job's kernel."""
+    journal = (server.jobs_dir / job_id / "journal" / "process.jsonl").read_text()
+    return int(next(record["pid"] for record in map(json.loads, journal.splitlines()) if record["kind"] == "spawned"))
+
+
+def gauges_of(server: RealServer, job_id: str) -> dict[str, Any]:
+    """A reading of the machine, as who watches a job is sent it."""
+    headers = {"Authorization": f"token {TOKEN}"}
+    with connect(
+        server.socket_url(job_id), additional_headers=headers, subprotocols=[Subprotocol("trainlive.v1")], proxy=None
+    ) as socket:
+        return next(frame for text in socket if (frame := json.loads(text))["type"] == "gauges")
+
+
 def test_each_job_gets_whole_gpus_by_name_and_no_gpu_is_given_twice(tmp_path: Path, nvml: Path, settings: Path) -> None:
     with gpu_server(tmp_path / "home", nvml, settings) as server:
         one, two = server.submit(WAITS, name="one"), server.submit(WAITS, name="two")
         for job_id in (one, two):
             server.wait(job_id, "running")
+        pid = kernel_of(server, one)
+        fake_nvml.configure(settings, COUNT=2, USED=0, PROCESSES=f"0:{pid}:2.5,1:1:1", BUSY=f"0:{pid}:30")
+        with server.http() as http:
+            while not (gpus := http.get("api/system").json()["gpus"])[0]["jobs"][0]["memory_used_gb"]:
+                time.sleep(0.05)
+        own = {"job_id": one, "name": "one", "memory_used_gb": 2.5, "utilization_percent": 30.0}
+        leased = {"job_id": two, "name": "two", "memory_used_gb": None, "utilization_percent": None}
+        assert [gpu["jobs"] for gpu in gpus] == [[own], [leased]]
+        frame = gauges_of(server, two)
+        FRAME.validate(frame)
+        assert [gpu["jobs"] for gpu in frame["system"]["gpus"]] == [[own], [leased]]
+        fake_nvml.configure(settings, COUNT=2, USED=0)
         three = server.submit(WAITS, name="three")
         waits(server, three, "GPU 0 is used by job one")
         assert sorted(server.job(one)["gpus"] + server.job(two)["gpus"]) == UUIDS

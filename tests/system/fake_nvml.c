@@ -9,13 +9,14 @@
  *   BLOCK   a call that blocks for as long as this setting names it, but a minute at most: "utilization"
  *   PROCESSES, GRAPHICS  who computes and who draws, gpu:pid:GiB each, with "?" for memory that is not told:
  *           "0:1234:2.5,1:77:1"
+ *   BUSY    what each process did lately, gpu:pid:percent, as "0:1234:40"; not supported while it is not set
  *   USED    GiB of memory in use on each GPU; default 6 and 2
  *   VARY    any value: the gauges move from one reading to the next
  *   LOG     a file that gets the name of each call, a line each
  *
  * Calls are named init, shutdown, count, handle, name, uuid, utilization, memory, memory_v2, temperature,
- * temperature_v, power, power_limit, processes, processes_v2, graphics, graphics_v2. Codes: 3 not supported,
- * 9 no driver, 13 no such function, 15 GPU lost.
+ * temperature_v, power, power_limit, processes, processes_v2, graphics, graphics_v2, busy. Codes: 3 not supported,
+ * 6 not found, 9 no driver, 13 no such function, 15 GPU lost.
  */
 #include <math.h>
 #include <stdio.h>
@@ -29,7 +30,7 @@
 #define NOT_TOLD (~0ULL)
 #define NO_INSTANCE (~0U)
 
-enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7 };
+enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7 };
 enum { NO_DEVICE = -1 };
 
 typedef struct { int index; } Device;
@@ -38,6 +39,7 @@ typedef struct { unsigned long long total, free, used; } Memory;
 typedef struct { unsigned int version; unsigned long long total, reserved, free, used; } MemoryV2;
 typedef struct { unsigned int version, sensor; int celsius; } TemperatureV1;
 typedef struct { unsigned int pid; unsigned long long used; unsigned int gpu_instance, compute_instance; } Process;
+typedef struct { unsigned int pid; unsigned long long time; unsigned int sm, memory, encoder, decoder; } Busy;
 
 static Device devices[2] = {{0}, {1}};
 static const char *names[2] = {"Pretend GeForce 24G", "Pretend Tesla 8G"};
@@ -326,4 +328,28 @@ EXPORT int nvmlDeviceGetGraphicsRunningProcesses_v3(Device *device, unsigned int
 EXPORT int nvmlDeviceGetGraphicsRunningProcesses_v2(Device *device, unsigned int *count, Process *processes)
 {
     return list_processes("graphics_v2", "GRAPHICS", device, count, processes);
+}
+
+/* An older sample of each process comes behind its latest one, and says 99. */
+EXPORT int nvmlDeviceGetProcessUtilization(Device *device, Busy *samples, unsigned int *count, unsigned long long since)
+{
+    int error = enter("busy", device, 1);
+    if (error != SUCCESS)
+        return error;
+    char value[512], *rest = NULL;
+    unsigned int pid, percent, found = 0, room = samples ? *count : 0;
+    int index;
+    if (!setting("BUSY", value, sizeof value))
+        return NOT_SUPPORTED;
+    for (char *item = strtok_r(value, ",", &rest); item; item = strtok_r(NULL, ",", &rest)) {
+        if (sscanf(item, "%d:%u:%u", &index, &pid, &percent) != 3 || index != device->index)
+            continue;
+        if (found + 2 <= room) {
+            samples[found] = (Busy){pid, since + 2, percent, 1, 0, 0};
+            samples[found + 1] = (Busy){pid, since + 1, 99, 1, 0, 0};
+        }
+        found += 2;
+    }
+    *count = found;
+    return found == 0 ? NOT_FOUND : found > room ? INSUFFICIENT_SIZE : SUCCESS;
 }

@@ -90,8 +90,11 @@ def test_a_newer_driver_needs_no_deprecated_call(readings: Readings) -> None:
     assert readings((0, {"ERRORS": "memory=13,temperature=13"})) == [[GEFORCE, TESLA]]
 
 
-def process(pid: int, memory_used_gb: float | None, *, graphics: bool = False) -> dict[str, Any]:
-    return {"pid": pid, "memory_used_gb": memory_used_gb, "graphics": graphics}
+def process(
+    pid: int, memory_used_gb: float | None, *, graphics: bool = False, busy: float | None = None
+) -> dict[str, Any]:
+    told = {"pid": pid, "memory_used_gb": memory_used_gb, "graphics": graphics}
+    return {**told, "utilization_percent": busy, "job_id": None}
 
 
 def test_the_processes_on_each_gpu_are_read_afresh_with_their_memory(readings: Readings) -> None:
@@ -111,6 +114,16 @@ def test_what_only_draws_is_told_from_what_computes(readings: Readings) -> None:
     assert first["processes"] == [process(10, 0.5, graphics=True), process(20, 2.0)]
     [[first, _]] = readings((0, {"PROCESSES": "0:20:2", "GRAPHICS": "0:10:0.5", "ERRORS": "graphics=3,graphics_v2=3"}))
     assert first["processes"] == [process(20, 2.0)]
+
+
+def test_what_each_process_did_lately_is_told_by_its_newest_sample(readings: Readings) -> None:
+    three = {"PROCESSES": "0:20:2,0:30:1,1:77:1"}
+    seen = readings((0, three | {"BUSY": "0:20:40"}), (1, three), (1, three | {"BUSY": "0:20:40", "ERRORS": "busy=13"}))
+    # The driver leaves out who did nothing, and says nothing at all where nobody did anything.
+    assert seen[0][0]["processes"] == [process(20, 2.0, busy=40.0), process(30, 1.0, busy=0.0)]
+    assert seen[0][1]["processes"] == [process(77, 1.0)]
+    for gpus in seen[1:]:
+        assert gpus[0]["processes"] == [process(20, 2.0), process(30, 1.0)]
 
 
 def test_processes_that_the_driver_does_not_list_are_unknown_rather_than_none(readings: Readings) -> None:

@@ -73,7 +73,7 @@ class JobsHandler(ApiBase):
         more = len(found) > limit
         self.answer(
             {
-                "jobs": await with_memory([job_view(tracker.job, tracker.place) for tracker in page], page),
+                "jobs": await with_memory([_listed(tracker) for tracker in page], page),
                 "next_cursor": page[-1].job_dir.job_id if more else None,
             }
         )
@@ -182,6 +182,13 @@ async def detailed(tracker: Tracker) -> dict[str, Any]:
         "output_tail": tail,
         "environment": await asyncio.to_thread(environment, tracker.job_dir),
     }
+
+
+def _listed(tracker: Tracker) -> dict[str, Any]:
+    """One job of many: with the shape of its loss, without what its own page shows in detail."""
+    view = job_view(tracker.job, tracker.place)
+    del view["marks"]
+    return {**view, "spark": tracker.job.training.spark.shown}
 
 
 def _matches(job: Job, status: str | None, text: str) -> bool:

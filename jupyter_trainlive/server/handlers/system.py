@@ -6,6 +6,7 @@ from tornado import web
 
 from ... import __version__
 from ...jobs import sources
+from ...jobs.gpu_share import reading
 from .. import v1
 from .base import ApiBase, allowed
 
@@ -41,7 +42,8 @@ class SystemHandler(ApiBase):
         sample = await sampler.now()
         if sample is None:
             raise web.HTTPError(503, "The machine's gauges can't be read at the moment; try again.")
-        used_by = {slot.uuid: slot.holder for slot in await self.services.manager.slots(sample.gpus)}
-        now = sample.as_dict()
+        manager = self.services.manager
+        used_by = {slot.uuid: slot.holder for slot in await manager.slots(sample.gpus)}
+        now = reading(sample, manager.occupied)
         now["gpus"] = [{**gpu, "used_by": used_by.get(gpu["uuid"])} for gpu in now["gpus"]]
         self.answer({**now, "history": [past.as_dict() for past in sampler.history()]})
