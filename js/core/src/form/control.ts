@@ -50,8 +50,9 @@ export function control(field: Field, { id, changed, list }: ControlOptions): Co
       setAttribute(input, "aria-invalid", text === null ? null : "true");
     },
     focus() {
-      input.scrollIntoView({ block: "nearest" });
-      input.focus();
+      // With its label and what is wrong with it.
+      element.scrollIntoView({ block: "nearest" });
+      input.focus({ preventScroll: true });
     },
   };
 }

@@ -20,6 +20,8 @@ export function settingsPage(store: JobStore, detail: Detail, { launchAgain }: S
   const list = h("div", { class: "tl-settings" });
   const element = h("div", { class: "tl-page" }, bar, list, note);
   let shown = "";
+  // Until it is known what kind of job it is.
+  setShown(again, false);
 
   const filter = (): void => {
     const wanted = search.value.trim().toLowerCase();
