@@ -396,7 +396,7 @@ export class Plot {
           size: labelled ? 44 : 0,
           gap: 8,
           splits: (plot) => {
-            up = valueTicks(this.scene.values, plot.over.clientHeight / (labelled ? 44 : 30), lens.state.logY);
+            up = valueTicks(this.scene.values, plot.over.clientHeight / (labelled ? 36 : 30), lens.state.logY);
             return up.at.map(this.scene.y.to);
           },
           values: () => labels(up),

@@ -94,5 +94,6 @@ function numbers(at: readonly number[]): string[] {
   if (new Set(plain).size === plain.length) return plain;
   const step = Math.abs((at[1] ?? 1) - at[0]!);
   const largest = Math.max(...at.map(Math.abs));
-  return at.map((value) => (value === 0 ? "0" : value.toPrecision(Math.min(15, Math.max(1, Math.ceil(Math.log10(largest / step)) + 1))).replace(/^-/, "−")));
+  const digits = Math.floor(Math.log10(largest)) - Math.floor(Math.log10(step) + 1e-9) + 1;
+  return at.map((value) => (value === 0 ? "0" : value.toPrecision(Math.min(15, Math.max(1, digits))).replace(/^-/, "−")));
 }
