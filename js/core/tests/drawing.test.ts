@@ -116,7 +116,19 @@ describe("marks", () => {
     const inks = markInk(placed, (x) => x * 4, { left: 0, top: 0, width: 800, height: 200 }, 1, true, { line: "grey", alert: "red", background: "white" });
     const tall = inks.filter((ink) => ink.kind === "line" && ink.points[3]! - ink.points[1]! > 100);
     expect(tall).toHaveLength(1);
-    expect(inks.flatMap((ink) => (ink.kind === "text" ? ink.text : []))).toEqual(["checkpoint 199"]);
+    expect(inks.flatMap((ink) => (ink.kind === "text" ? ink.text : []))).toEqual([]);
+  });
+
+  test("have their words beside them, in two rows, and across no other mark", () => {
+    const at = (...steps: number[]): string[] => {
+      const placed = marksOf({ job_id: "job_1", marks: steps.map((step) => ({ kind: "paused" as const, step, time: null })) }, "step");
+      const inks = markInk(placed, (x) => x, { left: 0, top: 0, width: 800, height: 200 }, 1, true, { line: "grey", alert: "red", background: "white" });
+      return inks.flatMap((ink) => (ink.kind === "text" ? `${ink.text} ${ink.align} ${ink.y}` : []));
+    };
+    expect(at(100, 400)).toEqual(["paused 100 start 10", "paused 400 start 10"]);
+    expect(at(100, 101)).toEqual(["paused 100 start 10", "paused 101 start 22"]);
+    expect(at(100, 120)).toEqual(["paused 100 end 10", "paused 120 start 10"]);
+    expect(at(790)).toEqual(["paused 790 end 10"]);
   });
 });
 
