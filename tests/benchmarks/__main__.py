@@ -21,6 +21,7 @@ RESULTS = Path(__file__).parent / "results"
 PARTS = (
     *("logging", "lost", "latency", "pixel", "ingest", "load", "watchers", "stalled", "curves", "keeping", "idle"),
     "loading",
+    "plots",
 )
 _MODULES = {"logging": "logging_cost", "load": "eight_jobs"}
 

@@ -42,3 +42,9 @@ test("beside a wide curve one with exact steps is told by its own", () => {
 test("what was superseded at this step is told as the earlier value", () => {
   expect(said([series("loss", [1, 2, 3, 2], (step) => step)], 2)).toEqual(["step 2", "loss2.000", "earlier2.000"]);
 });
+
+test("what happened here is told below the values, and briefly", () => {
+  const line = lineOf(series("loss", [1, 2], () => 1));
+  const readings = readingsAt([{ line, label: "loss", color: "--tl-a" }], 2, "step", ["checkpoint 2", "x".repeat(500)]);
+  expect(readoutRows(readings, () => "loss", false).map(({ textContent }) => textContent)).toEqual(["step 2", "loss1.000", "checkpoint 2", `${"x".repeat(60)}…`]);
+});

@@ -8,8 +8,8 @@ export function labServer(settings: ServerConnection.ISettings): Server {
   const root = URLExt.join(settings.baseUrl, "trainlive");
   return {
     key: `${root}/`,
-    request: (path, init = {}) =>
-      ServerConnection.makeRequest(`${root}/${path}`, { cache: "no-store", ...init }, settings),
+    // Past the browser's cache. For "no-store" JupyterLab adds the time to the address, a parameter that no route of ours knows.
+    request: (path, init = {}) => ServerConnection.makeRequest(`${root}/${path}`, { cache: "reload", ...init }, settings),
     socket(path, protocol) {
       const url = new URL(`${URLExt.join(settings.wsUrl, "trainlive")}/${path}`);
       // A browser's socket cannot carry an Authorization header.

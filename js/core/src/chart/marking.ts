@@ -9,6 +9,8 @@ const MOST_LINES = 6;
 const SIZE = 10;
 const TICK = 5;
 const APART = 3;
+/** About the width of a letter, in its height. */
+const LETTER = 0.56;
 
 export interface MarkColors {
   line: string;
@@ -23,25 +25,35 @@ export function markInk(marks: readonly PlacedMark[], x: Scale, box: Box, ratio:
   for (const { mark } of seen) counts.set(mark.kind, (counts.get(mark.kind) ?? 0) + 1);
   const inks: Ink[] = [];
   const words: Ink[] = [];
-  let free = box.left;
+  // Words stand beside their line in one of two rows, across no other line; for those that find no room there is the read-out.
+  const free = [box.left, box.left];
   let last = -Infinity;
   seen.forEach(({ mark, at }, k) => {
     const color = mark.kind === "alert" ? colors.alert : colors.line;
     const newest = !seen.slice(k + 1).some((other) => other.mark.kind === mark.kind);
     const full = labelled && (newest || counts.get(mark.kind)! <= MOST_LINES);
-    if (!full && at - last < APART * ratio) return;
+    const apart = at - last >= APART * ratio;
+    if (!full && !apart) return;
+    if (apart) {
+      const bottom = box.top + (full ? box.height : TICK * ratio);
+      inks.push({ kind: "line", points: [at, box.top, at, bottom], color, width: ratio, alpha: full ? 0.7 : 0.8, dash: full ? [3 * ratio, 3 * ratio] : undefined });
+    }
     last = at;
-    const bottom = box.top + (full ? box.height : TICK * ratio);
-    inks.push({ kind: "line", points: [at, box.top, at, bottom], color, width: ratio, alpha: full ? 0.7 : 0.8, dash: full ? [3 * ratio, 3 * ratio] : undefined });
     if (mark.kind === "alert") inks.push({ kind: "shapes", color, shapes: [diamond(at, box.top + TICK * ratio, TICK * ratio)] });
     if (!full) return;
-    const wide = mark.label.length * SIZE * 0.58 * ratio;
+    const wide = mark.label.length * SIZE * LETTER * ratio;
     const gap = (mark.kind === "alert" ? TICK + 4 : 4) * ratio;
-    const right = at + gap + wide <= box.left + box.width;
-    const left = right ? at + gap : at - gap - wide;
-    if (left < free) return;
-    free = left + wide + 8 * ratio;
-    words.push({ kind: "text", x: right ? at + gap : at - gap, y: box.top + SIZE * ratio, text: mark.label, color: colors.line, size: SIZE * ratio, align: right ? "start" : "end", behind: colors.background });
+    const side = [at + gap, at - gap - wide].flatMap((left) => {
+      const inside = left >= box.left && left + wide <= box.left + box.width;
+      const crossed = seen.some((other) => Math.abs(other.at - at) >= APART * ratio && other.at > left - gap && other.at < left + wide + gap);
+      const row = inside && !crossed ? free.findIndex((end) => left >= end) : -1;
+      return row < 0 ? [] : [{ left, row }];
+    })[0];
+    if (!side) return;
+    free[side.row] = side.left + wide + 8 * ratio;
+    const right = side.left > at;
+    const y = box.top + SIZE * (1 + side.row * 1.2) * ratio;
+    words.push({ kind: "text", x: right ? at + gap : at - gap, y, text: mark.label, color: colors.line, size: SIZE * ratio, align: right ? "start" : "end", behind: colors.background });
   });
   return [...inks, ...words];
 }

@@ -24,7 +24,9 @@ const SIZE = 11;
 const LEFT = 58;
 const RIGHT = 20;
 const BOTTOM = 40;
-const TOP = 34;
+/** Of the title, if there is one, and above all else. */
+const TITLE = 22;
+const TOP = 14;
 /** About the width of a letter, in its height. */
 const LETTER = 0.56;
 
@@ -36,7 +38,8 @@ interface Layout {
 
 function laidOut({ scene, lens, title, legend, width, height, color, marks }: Picture): Layout {
   const [fg, dim, grid, bg] = [color("--tl-fg"), color("--tl-dim"), color("--tl-grid"), color("--tl-bg")];
-  const around: Ink[] = [{ kind: "text", x: LEFT, y: 20, text: title, color: fg, size: SIZE + 2, align: "start" }];
+  const around: Ink[] = title ? [{ kind: "text", x: LEFT, y: 20, text: title, color: fg, size: SIZE + 2, align: "start" }] : [];
+  const above = TOP + (title ? TITLE : 0);
   // A legend in rows: several curves, or one by another name than the title's.
   let [x, rows] = [LEFT, 0];
   if (legend.length > 1 || legend.some(({ label }) => label !== title)) {
@@ -44,14 +47,14 @@ function laidOut({ scene, lens, title, legend, width, height, color, marks }: Pi
     for (const { label, color: property } of legend) {
       const wide = 26 + label.length * SIZE * LETTER;
       if (x > LEFT && x + wide > width - RIGHT) [x, rows] = [LEFT, rows + 1];
-      const y = TOP + rows * 17 - 9;
+      const y = above + rows * 17 - 11;
       around.push({ kind: "line", points: [x, y, x + 14, y], color: color(property), width: 2 });
       around.push({ kind: "text", x: x + 19, y: y + 4, text: label, color: fg, size: SIZE, align: "start" });
       x += wide + 10;
     }
   }
-  const top = TOP + rows * 17;
-  const box = { left: LEFT, top, width: width - LEFT - RIGHT, height: height - TOP - BOTTOM };
+  const top = above + rows * 17;
+  const box = { left: LEFT, top, width: width - LEFT - RIGHT, height: height - above - BOTTOM };
   const x_scale = scaleOf(scene.x, scene.seen, box.left, box.left + box.width);
   const y_scale = scaleOf(scene.y, scene.values, box.top + box.height, box.top);
   const across = axisTicks(lens.axis, scene.seen, box.width / 80, isLogX(lens));

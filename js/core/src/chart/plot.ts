@@ -48,6 +48,8 @@ interface Entry extends PlotCurve {
 
 /** A part of the axis no shorter than this is looked at. */
 const LEAST = { step: 2, epoch: 1e-6, elapsed: 1e-3, clock: 1e-3 };
+/** About what axes and padding take of a labelled plot: ticks are counted before it is laid out. */
+const [ACROSS, UPRIGHT] = [66, 32];
 /** A mark belongs to what is this near to it, in CSS pixels. */
 const NEAR = 5;
 /** A picture is not made as small as a chart may stand in the page. */
@@ -175,11 +177,17 @@ export class Plot {
     const { cursor } = this.options;
     const { seen } = this.scene;
     const from = cursor.x;
+    const inside = (x: number | null): x is number => x !== null && x >= seen.min && x <= seen.max;
+    // The point nearest to an edge may lie beyond it.
+    const edge = (place: number, forward: boolean): number | null => {
+      const near = nearest(this.lines, place);
+      return inside(near) ? near : neighbour(this.lines, place, forward);
+    };
     let x: number | null;
-    if (to === "first" || (from === null && to === "next")) x = neighbour(this.lines, seen.min, true) ?? nearest(this.lines, seen.min);
-    else if (to === "last" || from === null) x = nearest(this.lines, seen.max);
+    if (to === "first" || (from === null && to === "next")) x = edge(seen.min, true);
+    else if (to === "last" || from === null) x = edge(seen.max, false);
     else x = neighbour(this.lines, from, to === "next");
-    if (x !== null && x >= seen.min && x <= seen.max) cursor.set(x);
+    if (inside(x)) cursor.set(x);
   }
 
   /** The cursor goes away. */
@@ -230,11 +238,14 @@ export class Plot {
     // Of steps the page knows itself how far they go; along other axes the server tells.
     if (state.axis === "step") this.measure(this.entries.flatMap(({ line }) => line.store?.span ?? []));
     const view: View = { lens: state, seen: state.zoom ?? (state.axis === "step" ? this.full : null), px: plot.bbox.width };
+    // Of few points each is meant: an average would lag far behind them.
+    const sparse: View = { ...view, lens: { ...state, smoothing: 0 } };
+    const viewOf = ({ points }: Entry): View => (points ? sparse : view);
     const wishes = new Map<Source, Wish[]>();
-    const wanted = this.entries.map(({ line }) => line.wishes(view));
+    const wanted = this.entries.map((entry) => entry.line.wishes(viewOf(entry)));
     this.entries.forEach(({ source }, k) => wishes.set(source, [...(wishes.get(source) ?? []), ...wanted[k]!]));
     for (const [source, each] of wishes) windowsOf(source).want(this.came, each);
-    this.entries.forEach(({ source, line }, k) => line.resolve(view, wanted[k]!, windowsOf(source)));
+    this.entries.forEach((entry, k) => entry.line.resolve(viewOf(entry), wanted[k]!, windowsOf(entry.source)));
     if (state.axis !== "step" && !state.zoom) this.measure(this.lines.flatMap(spanOf));
   }
 
@@ -386,7 +397,7 @@ export class Plot {
           gap: 6,
           grid: { show: false },
           splits: (plot) => {
-            across = axisTicks(lens.state.axis, this.scene.seen, plot.over.clientWidth / 80, isLogX(lens.state));
+            across = axisTicks(lens.state.axis, this.scene.seen, (plot.width - (labelled ? ACROSS : 0)) / 80, isLogX(lens.state));
             return across.at.map(this.scene.x.to);
           },
           values: () => labels(across),
@@ -396,7 +407,7 @@ export class Plot {
           size: labelled ? 44 : 0,
           gap: 8,
           splits: (plot) => {
-            up = valueTicks(this.scene.values, plot.over.clientHeight / (labelled ? 44 : 30), lens.state.logY);
+            up = valueTicks(this.scene.values, (plot.height - (labelled ? UPRIGHT : 0)) / (labelled ? 36 : 30), lens.state.logY);
             return up.at.map(this.scene.y.to);
           },
           values: () => labels(up),

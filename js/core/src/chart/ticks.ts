@@ -25,7 +25,7 @@ export function logTicks({ min, max }: Range, most: number): number[] {
   // Within less than a decade round numbers are nearer to what one looks for.
   if (high - low < 0.7) return linearTicks({ min, max }, most).filter((value) => value > 0);
   const every = room >= 1 ? 1 : Math.ceil(1 / room);
-  const digits = room >= 3 ? [1, 2, 5] : [1];
+  const digits = room >= 2.2 ? [1, 2, 5] : [1];
   const found: number[] = [];
   for (let power = Math.floor(low); power <= Math.ceil(high); power += 1) {
     if (power % every === 0) for (const digit of digits) found.push(Number(`${digit}e${power}`));
@@ -94,5 +94,6 @@ function numbers(at: readonly number[]): string[] {
   if (new Set(plain).size === plain.length) return plain;
   const step = Math.abs((at[1] ?? 1) - at[0]!);
   const largest = Math.max(...at.map(Math.abs));
-  return at.map((value) => (value === 0 ? "0" : value.toPrecision(Math.min(15, Math.max(1, Math.ceil(Math.log10(largest / step)) + 1))).replace(/^-/, "−")));
+  const digits = Math.floor(Math.log10(largest)) - Math.floor(Math.log10(step) + 1e-9) + 1;
+  return at.map((value) => (value === 0 ? "0" : value.toPrecision(Math.min(15, Math.max(1, digits))).replace(/^-/, "−")));
 }

@@ -117,16 +117,13 @@ export class Windows {
   }
 
   private ask(): void {
-    const groups = new Map<string, Refined[]>();
+    const alike = new Map<string, Refined[]>();
     for (const entry of this.hungry()) {
       const key = keyOf("", entry.look);
-      const group = groups.get(key);
-      if (group && group.length < MOST_NAMES) group.push(entry);
-      else groups.set(group ? `${key} ${groups.size}` : key, [entry]);
+      alike.set(key, [...(alike.get(key) ?? []), entry]);
     }
-    for (const group of groups.values()) {
-      if (this.asked >= MOST_ASKED) return;
-      void this.askFor(group);
+    for (const all of alike.values()) {
+      for (let k = 0; k < all.length && this.asked < MOST_ASKED; k += MOST_NAMES) void this.askFor(all.slice(k, k + MOST_NAMES));
     }
   }
 

@@ -7,6 +7,8 @@ import { h } from "./dom";
 
 /** More curves than these would cover the chart. */
 const MOST = 12;
+/** Of what happened here so much is told; alerts have a page of their own. */
+const LONGEST = 60;
 
 /**
  * The rows for what stands under the pointer; `name` is the series whose values they are where a label is not its name.
@@ -29,6 +31,7 @@ export function readoutRows(readings: readonly Reading[], nameOf: (k: number) =>
     if (logY && typeof value === "number" && value <= 0) rows.push(detail("", __("not on a log scale")));
     if (earlier !== undefined) rows.push(detail(__("earlier"), say(earlier)));
   });
+  for (const note of readings[0]?.notes ?? []) rows.push(h("div", { class: "tl-dim" }, note.length > LONGEST ? `${note.slice(0, LONGEST)}…` : note));
   if (readings.length > MOST) rows.push(detail("", __("and %1 more", readings.length - MOST)));
   return rows;
 }
@@ -36,7 +39,7 @@ export function readoutRows(readings: readonly Reading[], nameOf: (k: number) =>
 /** The same in a sentence, for who hears it. */
 export function spokenReading(readings: readonly Reading[], nameOf: (k: number) => string): string {
   const said = readings.flatMap((reading, k) => (reading.n === 0 ? [] : [`${reading.label} ${seriesValue(nameOf(k), reading.smoothed ?? reading.value)}`]));
-  return [readings.find(({ n }) => n > 0)?.text_x, ...said].filter(Boolean).join(", ");
+  return [readings.find(({ n }) => n > 0)?.text_x, ...said, ...(readings[0]?.notes ?? [])].filter(Boolean).join(", ");
 }
 
 /** 3 NaN, 1 ∞ */
