@@ -208,3 +208,29 @@ def test_a_notification_is_as_loud_as_the_settings_say_and_a_row_has_a_menu(
     page.get_by_role("button", name="Delete").click()
     expect(row(page, failed)).to_have_count(0, timeout=10_000)
     assert not (lab.jobs_dir / failed).exists()
+
+
+def test_chosen_jobs_are_compared_in_a_tab_that_a_reload_keeps(lab: RealServer, page: Page) -> None:
+    first, second = (lab.submit(DONE, name=name) for name in ("docs-base", "qa-lora-r16"))
+    for job_id in (first, second):
+        lab.wait(job_id, "completed")
+    log_in(page, lab)
+    open_lab(page, lab, "?reset")
+    run(page, "trainlive:show-jobs")
+    expect(row(page, first)).to_be_visible()
+    row(page, first).click(modifiers=["ControlOrMeta"])
+    expect(row(page, first)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Choose two or more")).to_be_visible()
+    row(page, second).click()
+    page.get_by_role("button", name="Compare 2").click()
+    comparison = page.locator("section.tl-compare")
+    expect(comparison).to_contain_text("docs-base")
+    expect(comparison).to_contain_text("qa-lora-r16")
+    expect(tab(page, "Comparison of 2 jobs")).to_be_visible()
+    row(page, second).press("Escape")
+    expect(page.get_by_role("button", name="Compare…")).to_be_focused()
+    shoot(page, "lab-compare")
+    page.wait_for_timeout(1500)  # JupyterLab writes down where things are a second after they changed.
+    open_lab(page, lab)
+    expect(tab(page, "Comparison of 2 jobs")).to_be_visible()
+    expect(comparison).to_contain_text("qa-lora-r16")
