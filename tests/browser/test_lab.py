@@ -79,7 +79,7 @@ def test_a_job_is_seen_all_over_the_lab_from_its_start_to_its_end(lab: RealServe
     expect(row(page, job_id)).to_contain_text("%", timeout=20_000)
     expect(page.locator(".trainlive-status")).to_have_text(re.compile(r"^\d+ running"))
     page.get_by_label("Search jobs").focus()
-    for _ in ("the filter", "the first row"):
+    for _ in ("the filter", "Compare…", "the first row"):
         page.keyboard.press("Tab")
     page.keyboard.press("End")
     expect(page.locator(".tl-panel .tl-job").last).to_be_focused()
@@ -146,7 +146,9 @@ def test_notebook_shows_the_jobs_in_a_tab_of_its_files_and_beside_a_notebook(lab
     expect(page.get_by_role("tab", name="docs-sft")).to_have_text(re.compile(r"^\d+\s% · docs-sft$"))
     shoot(page, "notebook-job")
     page.get_by_role("tab", name="Running").click()
-    expect(page.get_by_role("region", name="Training Section").get_by_role("treeitem", name="docs-sft")).to_be_visible()
+    expect(
+        page.get_by_role("region", name="Training Section").get_by_role("treeitem", name="docs-sft").first
+    ).to_be_visible()
 
     page.goto(f"{lab.url}notebooks/{write_notebook(lab, 'beside.ipynb', '1 + 1')}")
     page.wait_for_selector(".jp-Cell")
