@@ -26,7 +26,7 @@ export interface PlotCurve {
   label: string;
   /** The name of a CSS custom property, looked up at every drawing, so that a theme switch needs no new plot. */
   color: string;
-  /** Marks each point while they stand apart: for series that are sparse by nature. */
+  /** Marks each point while they stand apart, and smooths none: for series that are sparse by nature. */
   points?: boolean;
 }
 
@@ -231,10 +231,12 @@ export class Plot {
     if (state.axis === "step") this.measure(this.entries.flatMap(({ line }) => line.store?.span ?? []));
     const view: View = { lens: state, seen: state.zoom ?? (state.axis === "step" ? this.full : null), px: plot.bbox.width };
     const wishes = new Map<Source, Wish[]>();
-    const wanted = this.entries.map(({ line }) => line.wishes(view));
+    const sparse: View = { ...view, lens: { ...state, smoothing: 0 } };
+    const views = this.entries.map(({ points }) => (points ? sparse : view));
+    const wanted = this.entries.map(({ line }, k) => line.wishes(views[k]!));
     this.entries.forEach(({ source }, k) => wishes.set(source, [...(wishes.get(source) ?? []), ...wanted[k]!]));
     for (const [source, each] of wishes) windowsOf(source).want(this.came, each);
-    this.entries.forEach(({ source, line }, k) => line.resolve(view, wanted[k]!, windowsOf(source)));
+    this.entries.forEach(({ source, line }, k) => line.resolve(views[k]!, wanted[k]!, windowsOf(source)));
     if (state.axis !== "step" && !state.zoom) this.measure(this.lines.flatMap(spanOf));
   }
 
@@ -386,7 +388,8 @@ export class Plot {
           gap: 6,
           grid: { show: false },
           splits: (plot) => {
-            across = axisTicks(lens.state.axis, this.scene.seen, plot.over.clientWidth / 80, isLogX(lens.state));
+            // It has no width yet when it counts for the first time.
+            across = axisTicks(lens.state.axis, this.scene.seen, (plot.over.clientWidth || width) / 80, isLogX(lens.state));
             return across.at.map(this.scene.x.to);
           },
           values: () => labels(across),
@@ -396,7 +399,7 @@ export class Plot {
           size: labelled ? 44 : 0,
           gap: 8,
           splits: (plot) => {
-            up = valueTicks(this.scene.values, plot.over.clientHeight / (labelled ? 44 : 30), lens.state.logY);
+            up = valueTicks(this.scene.values, (plot.over.clientHeight || plot.height) / (labelled ? 44 : 30), lens.state.logY);
             return up.at.map(this.scene.y.to);
           },
           values: () => labels(up),

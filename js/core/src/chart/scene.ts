@@ -33,7 +33,7 @@ export function sceneOf(curves: readonly Styled[], lens: LensState, seen: Range,
     const each = width / (x.to(seen.max) - x.to(seen.min));
     const groups = pieces.flatMap((piece) => groupsOf(piece, place, x === LOG ? (at) => (APART * Math.LN10 * (at - offset)) / each : () => APART / each));
     const runs = main ? supersededRuns(main.superseded.buckets, main.main.buckets).map((run) => grouped(run, main.width, place, () => drawnWidth(main.width, APART / each))) : [];
-    return { color, grain: main?.grain ?? 1, offset, groups, runs, smooth: lens.smoothing > 0, points };
+    return { color, grain: main?.grain ?? 1, offset, groups, runs, smooth: lens.smoothing > 0 && !points, points };
   });
   const all = lens.clip ? clippedRange(drawn, y) : valueRange(drawn, lens.logY ? 0 : -Infinity);
   return { x, y, seen, values: lens.logY ? paddedLogRange(all) : paddedRange(all), drawn };

@@ -9,7 +9,7 @@ import { h } from "./dom";
 const MOST = 12;
 
 /**
- * The rows for what stands under the pointer; `name` is the series whose values they are where a label is not its name.
+ * The rows for what stands under the pointer; `nameOf` tells of which series the values of each reading are.
  * On a logarithmic scale what is not above zero is not drawn, and the read-out says so.
  */
 export function readoutRows(readings: readonly Reading[], nameOf: (k: number) => string, logY: boolean): HTMLElement[] {
@@ -29,6 +29,7 @@ export function readoutRows(readings: readonly Reading[], nameOf: (k: number) =>
     if (logY && typeof value === "number" && value <= 0) rows.push(detail("", __("not on a log scale")));
     if (earlier !== undefined) rows.push(detail(__("earlier"), say(earlier)));
   });
+  for (const note of readings[0]?.notes ?? []) rows.push(h("div", { class: "tl-note-here" }, note));
   if (readings.length > MOST) rows.push(detail("", __("and %1 more", readings.length - MOST)));
   return rows;
 }
@@ -36,7 +37,7 @@ export function readoutRows(readings: readonly Reading[], nameOf: (k: number) =>
 /** The same in a sentence, for who hears it. */
 export function spokenReading(readings: readonly Reading[], nameOf: (k: number) => string): string {
   const said = readings.flatMap((reading, k) => (reading.n === 0 ? [] : [`${reading.label} ${seriesValue(nameOf(k), reading.smoothed ?? reading.value)}`]));
-  return [readings.find(({ n }) => n > 0)?.text_x, ...said].filter(Boolean).join(", ");
+  return [readings.find(({ n }) => n > 0)?.text_x, ...said, ...(readings[0]?.notes ?? [])].filter(Boolean).join(", ");
 }
 
 /** 3 NaN, 1 ∞ */
