@@ -79,7 +79,7 @@ def test_a_job_is_seen_all_over_the_lab_from_its_start_to_its_end(lab: RealServe
     expect(row(page, job_id)).to_contain_text("%", timeout=20_000)
     expect(page.locator(".trainlive-status")).to_have_text(re.compile(r"^\d+ running"))
     page.get_by_label("Search jobs").focus()
-    for _ in ("the filter", "the first row"):
+    for _ in ("the filter", "Compare…", "the first row"):
         page.keyboard.press("Tab")
     page.keyboard.press("End")
     expect(page.locator(".tl-panel .tl-job").last).to_be_focused()
@@ -146,7 +146,9 @@ def test_notebook_shows_the_jobs_in_a_tab_of_its_files_and_beside_a_notebook(lab
     expect(page.get_by_role("tab", name="docs-sft")).to_have_text(re.compile(r"^\d+\s% · docs-sft$"))
     shoot(page, "notebook-job")
     page.get_by_role("tab", name="Running").click()
-    expect(page.get_by_role("region", name="Training Section").get_by_role("treeitem", name="docs-sft")).to_be_visible()
+    expect(
+        page.get_by_role("region", name="Training Section").get_by_role("treeitem", name="docs-sft").first
+    ).to_be_visible()
 
     page.goto(f"{lab.url}notebooks/{write_notebook(lab, 'beside.ipynb', '1 + 1')}")
     page.wait_for_selector(".jp-Cell")
@@ -208,3 +210,29 @@ def test_a_notification_is_as_loud_as_the_settings_say_and_a_row_has_a_menu(
     page.get_by_role("button", name="Delete").click()
     expect(row(page, failed)).to_have_count(0, timeout=10_000)
     assert not (lab.jobs_dir / failed).exists()
+
+
+def test_chosen_jobs_are_compared_in_a_tab_that_a_reload_keeps(lab: RealServer, page: Page) -> None:
+    first, second = (lab.submit(DONE, name=name) for name in ("docs-base", "qa-lora-r16"))
+    for job_id in (first, second):
+        lab.wait(job_id, "completed")
+    log_in(page, lab)
+    open_lab(page, lab, "?reset")
+    run(page, "trainlive:show-jobs")
+    expect(row(page, first)).to_be_visible()
+    row(page, first).click(modifiers=["ControlOrMeta"])
+    expect(row(page, first)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Choose two or more")).to_be_visible()
+    row(page, second).click()
+    page.get_by_role("button", name="Compare 2").click()
+    comparison = page.locator("section.tl-compare")
+    expect(comparison).to_contain_text("docs-base")
+    expect(comparison).to_contain_text("qa-lora-r16")
+    expect(tab(page, "Comparison of 2 jobs")).to_be_visible()
+    row(page, second).press("Escape")
+    expect(page.get_by_role("button", name="Compare…")).to_be_focused()
+    shoot(page, "lab-compare")
+    page.wait_for_timeout(1500)  # JupyterLab writes down where things are a second after they changed.
+    open_lab(page, lab)
+    expect(tab(page, "Comparison of 2 jobs")).to_be_visible()
+    expect(comparison).to_contain_text("qa-lora-r16")

@@ -3,6 +3,7 @@
 import type { JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { outputs } from "./mime";
 import { base } from "./plugins/base";
+import { compare } from "./plugins/compare";
 import { consoles } from "./plugins/console";
 import { form } from "./plugins/form";
 import { jobs } from "./plugins/jobs";
@@ -15,6 +16,7 @@ import { status } from "./plugins/status";
 const plugins: JupyterFrontEndPlugin<unknown>[] = [
   base,
   jobs,
+  compare,
   consoles,
   panel,
   form,

@@ -24,6 +24,7 @@ export class TrainingPanel extends Widget {
   private readonly choosing = h("div", { class: "tl-choosing" }, this.compare, this.done);
   private readonly begin = h("button", { type: "button", class: "tl-button" }, __("New fine-tune"));
   private chosen: readonly string[] = [];
+  private comparable = false;
   private readonly forget: () => void;
 
   constructor(
@@ -63,7 +64,8 @@ export class TrainingPanel extends Widget {
 
   /** Whether jobs can be shown side by side. */
   set canCompare(can: boolean) {
-    setShown(this.select, can);
+    this.comparable = can;
+    setShown(this.select, can && this.choosing.hidden === true);
   }
 
   /** The job that is in front of the user in a tab of its own, if any. */
@@ -118,7 +120,7 @@ export class TrainingPanel extends Widget {
   private showChosen(job_ids: readonly string[] | null): void {
     this.chosen = job_ids ?? [];
     setShown(this.choosing, job_ids !== null);
-    setShown(this.select, job_ids === null);
+    setShown(this.select, this.comparable && job_ids === null);
     setText(this.compare, this.chosen.length > 1 ? __("Compare %1", this.chosen.length) : __("Choose two or more"));
     setAttribute(this.compare, "aria-disabled", this.chosen.length > 1 ? null : "true");
   }

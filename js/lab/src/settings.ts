@@ -1,6 +1,7 @@
 // The user's settings, as schema/plugin.json describes them; where the page keeps none, what it says by itself.
 
 import type { ISettingRegistry } from "@jupyterlab/settingregistry";
+import { setDefaultLook } from "@jupyter-trainlive/core";
 
 /** What a notification can be about; each has a switch of its own. */
 export type Kind = "ended" | "failed" | "alert";
@@ -9,7 +10,11 @@ export interface Values {
   notify: Record<Kind, boolean>;
   sound: boolean;
   system: boolean;
+  /** How charts look at first, for whoever has chosen nothing else. */
+  look: Parameters<typeof setDefaultLook>[0];
 }
+
+const AXES = ["step", "epoch", "elapsed", "clock"] as const;
 
 export function valuesOf(composite: Record<string, unknown>): Values {
   const flag = (name: string, unset: boolean): boolean => (typeof composite[name] === "boolean" ? composite[name] : unset);
@@ -17,6 +22,10 @@ export function valuesOf(composite: Record<string, unknown>): Values {
     notify: { ended: flag("notifyEnded", true), failed: flag("notifyFailed", true), alert: flag("notifyAlert", true) },
     sound: flag("sound", false),
     system: flag("systemNotifications", false),
+    look: {
+      axis: AXES.find((axis) => axis === composite.axis) ?? "step",
+      smoothing: typeof composite.smoothing === "number" && composite.smoothing >= 0 && composite.smoothing < 1 ? composite.smoothing : 0,
+    },
   };
 }
 
@@ -28,6 +37,7 @@ export class Settings {
     const settings = await registry.load(plugin);
     const take = (): void => {
       this.values = valuesOf(settings.composite);
+      setDefaultLook(this.values.look);
       for (const listener of this.listeners) listener();
     };
     settings.changed.connect(take);

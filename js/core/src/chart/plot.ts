@@ -26,7 +26,7 @@ export interface PlotCurve {
   label: string;
   /** The name of a CSS custom property, looked up at every drawing, so that a theme switch needs no new plot. */
   color: string;
-  /** Marks each point while they stand apart: for series that are sparse by nature. */
+  /** Marks each point while they stand apart, and smooths none: for series that are sparse by nature. */
   points?: boolean;
 }
 

@@ -1,90 +1,90 @@
-// All charts of a job: the losses large, every other series small below, the cursor moving through all of them.
+// All charts of one job: the losses large, every other series small below, the cursor moving through all of them.
 
-import { Cursor } from "../chart/plot";
-import { Lens } from "../data/lens";
+import { seriesTitle } from "../data/format";
 import type { Source } from "../data/source";
+import type { PlotCurve } from "../chart/plot";
+import { __ } from "../i18n";
 import { isEnded } from "../wire/protocol";
-import { chartView, type ChartView } from "./chart";
-import { h, setShown } from "./dom";
+import type { Server } from "../wire/server";
+import { board, type Placed } from "./board";
+import { ofSeries } from "./chart";
+import { saveCsv } from "./export";
+import { groupOf, isMinor, lossNames, overviewNames } from "./groups";
 import { phaseText } from "./status";
 
-/** These come first and keep their place and colour; the rest follow as they appear. */
-const SMALL = [
-  { names: ["learning_rate"], color: "--tl-c" },
-  { names: ["grad_norm"], color: "--tl-d" },
-  { names: ["step_time_seconds", "step_time"], color: "--tl-c" },
-];
-const LATER = ["--tl-a", "--tl-d", "--tl-c", "--tl-b"];
-/** More small charts than this are no overview any more. */
-const MOST = 9;
-/** These say again what the facts and the curves say, or once at the end how long it all took. */
-const TOLD_ELSEWHERE = /^(loss|eval_loss|epoch|progress|eta_seconds|total_flos|samples_per_second|(train|eval)_(runtime|(samples|steps)_per_second))$/;
-
 export interface Charts {
-  main: HTMLElement;
-  small: HTMLElement;
+  /** How they are looked at: smoothing, axes, and what else there is to choose. */
+  toolbar: HTMLElement;
+  element: HTMLElement;
   update(): void;
   recolor(): void;
+  /** How many points the loss is made of. */
   readonly points: number;
+  /** The main chart as a PNG, as a data URL; null before its first point. */
+  picture(): string | null;
 }
 
-export function charts(source: Source, color: (property: string) => string, signal: AbortSignal): Charts {
-  const { store } = source;
-  const [lens, cursor] = [new Lens(), new Cursor()];
-  const losses = chartView(
-    {
-      main: true,
-      source,
-      lens,
-      cursor,
-      color,
-      series: [
-        { name: "loss", color: "--tl-a" },
-        { name: "eval_loss", color: "--tl-b", marks: true },
-      ],
-    },
-    signal,
-  );
-  const small = h("div", { class: "tl-small" });
-  const made = new Map<string, ChartView>();
+const SMALL_HEIGHT = 84;
+const PICTURE_SCALE = 2;
+/** Of those that are not losses. */
+const COLORS = ["--tl-c", "--tl-d", "--tl-c", "--tl-a", "--tl-d", "--tl-c", "--tl-b"];
 
-  const make = (name: string, color_name: string): void => {
-    const chart = chartView({ main: false, source, lens, cursor, color, series: [{ name, color: color_name }] }, signal);
-    made.set(name, chart);
-    small.append(chart.element);
-  };
+export function charts(source: Source, color: (property: string) => string, signal: AbortSignal, { server }: { server: Server }): Charts {
+  const { store } = source;
+  const name = (): string => store.job.name || store.job.job_id;
+  const view = board({ color, height: SMALL_HEIGHT, name, saveCsv: () => void saveCsv(server, source.job_id, name()), signal });
+  let placed: Placed[] = [];
+  let shown = "";
 
   return {
-    main: losses.element,
-    small,
+    toolbar: view.toolbar,
+    element: view.element,
     get points() {
-      return losses.points;
+      return store.series.get(placed[0]?.curves[0]?.name ?? "")?.main.extent.n ?? 0;
+    },
+    picture() {
+      return view.main?.picture(PICTURE_SCALE) ?? null;
     },
     update() {
       const { job, series } = store;
-      for (const [k, { names, color: property }] of SMALL.entries()) {
-        const name = names.find((candidate) => series.has(candidate));
-        // The first three stand from the beginning on, empty, so that nothing jumps when their points come.
-        if (made.size === k) make(name ?? names[0]!, property);
-      }
-      for (const [name, { main }] of series) {
-        // One point, like the mean loss that transformers logs at the end, is no curve.
-        if (TOLD_ELSEWHERE.test(name) || made.has(name) || main.buckets.length < 2 || made.size >= MOST) continue;
-        make(name, LATER[(made.size - SMALL.length) % LATER.length]!);
-      }
       const ended = isEnded(job);
-      const empty = ended ? "no points were recorded" : (job.status === "queued" ? "waiting its turn" : (phaseText(job) ?? (job.status ? "no points yet" : "")));
-      losses.update(empty);
-      for (const [name, chart] of made) {
-        chart.update("");
-        // Of a finished job what never came never will, and code of one's own may never log any of them.
-        const expected = !ended && (job.kind ?? "finetune") === "finetune";
-        setShown(chart.element, expected || series.get(name)?.span != null);
-      }
+      // Of a finished job what never came never will, and code of one's own may never log any of them.
+      const expected = !ended && (job.kind ?? "finetune") === "finetune";
+      // Names are only ever added, but for a snapshot, which takes the place of all.
+      const now = `${expected} ${series.size} ${series.keys().next().value}`;
+      if (now !== shown) placed = placedCharts(source, expected);
+      shown = now;
+      view.update(placed, ended ? __("no points were recorded") : (phaseText(job) ?? (job.status ? __("no points yet") : "")));
     },
-    recolor() {
-      losses.recolor();
-      for (const chart of made.values()) chart.recolor();
-    },
+    recolor: view.recolor,
   };
+}
+
+/** Every series in its chart; those of the overview from the beginning on where they are expected, so that nothing jumps when they come. */
+function placedCharts(source: Source, expected: boolean): Placed[] {
+  const names = [...source.store.series.keys()];
+  const has = (name: string): boolean => source.store.series.has(name);
+  const curve = (name: string, color: string, points = false): PlotCurve => ({ source, name, label: seriesTitle(name), color, points });
+  let main = lossNames(has);
+  // A training that logs no loss has something else to look at.
+  if (main.length === 0) main = names.filter((name) => !isMinor(name, has)).slice(0, 1);
+  const losses = main.length === 0 || main[0] === "loss" || main[0] === "eval_loss" ? ["loss", "eval_loss"] : main;
+  const large: Placed = {
+    key: losses[0]!,
+    title: losses.map(seriesTitle).join(__(" and ")),
+    curves: losses.map((name, k) => curve(name, k === 0 ? "--tl-a" : "--tl-b", k > 0)),
+    main: true,
+    legend: true,
+    group: "train",
+    pinned: true,
+    minor: false,
+  };
+  const overview = overviewNames(has);
+  const others = names.filter((name) => !losses.includes(name) && !overview.includes(name));
+  const small = [...overview.filter((name) => expected || has(name)), ...others].map((name, k): Placed => {
+    const pinned = overview.includes(name);
+    const color = COLORS[(pinned ? overview.indexOf(name) : k) % COLORS.length]!;
+    return { ...ofSeries(curve(name, color, groupOf(name) === "eval")), group: groupOf(name), pinned, minor: isMinor(name, has) };
+  });
+  return [large, ...small];
 }

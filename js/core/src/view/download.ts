@@ -39,7 +39,8 @@ export function downloadLink(server: Server, path: string, name: string, label: 
   return h("span", { class: "tl-fetch" }, said, button);
 }
 
-async function fetched(server: Server, path: string): Promise<Blob> {
+/** What the server has at a path, through the page's memory. */
+export async function fetched(server: Server, path: string): Promise<Blob> {
   const response = await server.request(path);
   // Says why not, as every answer does.
   if (!response.ok) await json(response);
@@ -49,9 +50,14 @@ async function fetched(server: Server, path: string): Promise<Blob> {
 /** Hands something to the person, as a file. */
 export function save(blob: Blob, name: string): void {
   const url = URL.createObjectURL(blob);
-  const link = h("a", { href: url, download: name });
+  follow(url, name);
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** Has the browser fetch what is at an address, to keep it under a name. */
+export function follow(href: string, name: string): void {
+  const link = h("a", { href, download: name });
   document.body.append(link);
   link.click();
   link.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -69,10 +69,10 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     signal,
   });
   const color = colorsOf(section);
-  const curves = charts(sourceOf(channel, server), color, signal);
+  const curves = charts(sourceOf(channel, server), color, signal, { server });
   const gauges = gaugePanel("job");
   const aside = h("aside", { "aria-label": __("Machine") }, gauges.element);
-  const body = h("div", { class: "tl-body" }, curves.main, aside, curves.small);
+  const body = h("div", { class: "tl-body" }, curves.element, aside);
   const known = detail(store, server, () => paint());
   const pages = tabs(__("Views of the job"), [
     { name: "curves", label: __("Curves"), page: () => ({ element: body }) },
@@ -81,11 +81,12 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     { name: "settings", label: __("Settings"), page: () => settingsPage(store, known, { launchAgain: launchAgain ?? null }) },
     { name: "alerts", label: __("Alerts"), page: () => alertsPage(store) },
   ]);
+  const row_of_tabs = h("div", { class: "tl-tab-row" }, pages.bar, curves.toolbar);
   const trouble = h("p", { class: "tl-trouble" });
   // Only changes of state are spoken; numbers that change every second would never let a screen reader finish.
   const spoken = h("div", { class: "tl-sr", role: "status" });
   const parts = [head, bar, row, news, why, left];
-  const card = h("div", { class: "tl-card" }, spoken, ...parts.map(({ element }) => element), trouble, pages.bar, pages.panels);
+  const card = h("div", { class: "tl-card" }, spoken, ...parts.map(({ element }) => element), trouble, row_of_tabs, pages.panels);
   section.append(card);
   host.append(section);
 
@@ -106,7 +107,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     setAttribute(body, "data-gauges", ended && !store.system ? "none" : gpus > 1 ? "below" : "beside");
     setAttribute(aside, "data-past", ended ? "" : null);
     const there = trouble_text === null || store.series.size > 0;
-    for (const element of [pages.bar, pages.panels, row.element]) setShown(element, there);
+    for (const element of [row_of_tabs, pages.panels, row.element]) setShown(element, there);
     // One that left no curve shows what it said instead. With the end all curves have come.
     if (channel.live === "ended" && !looked) {
       looked = true;
@@ -148,19 +149,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
   );
   request();
   draw();
-  return { picture: () => (curves.points > 0 ? opaque(curves.main.querySelector("canvas"), color("--tl-bg")) : null) };
-}
-
-/** What is drawn on a canvas as a PNG's data URL: on the page's own ground, as it is looked at on any other. */
-function opaque(canvas: HTMLCanvasElement | null, ground: string): string | null {
-  if (!canvas || canvas.width === 0) return null;
-  const copy = h("canvas", { width: canvas.width, height: canvas.height });
-  const ctx = copy.getContext("2d");
-  if (!ctx) return null;
-  ctx.fillStyle = ground;
-  ctx.fillRect(0, 0, copy.width, copy.height);
-  ctx.drawImage(canvas, 0, 0);
-  return copy.toDataURL();
+  return { picture: () => curves.picture() };
 }
 
 /** A job's state as it is spoken. */

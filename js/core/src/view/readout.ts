@@ -11,7 +11,7 @@ const MOST = 12;
 const LONGEST = 60;
 
 /**
- * The rows for what stands under the pointer; `name` is the series whose values they are where a label is not its name.
+ * The rows for what stands under the pointer; `nameOf` tells of which series the values of each reading are.
  * On a logarithmic scale what is not above zero is not drawn, and the read-out says so.
  */
 export function readoutRows(readings: readonly Reading[], nameOf: (k: number) => string, logY: boolean): HTMLElement[] {
@@ -31,7 +31,7 @@ export function readoutRows(readings: readonly Reading[], nameOf: (k: number) =>
     if (logY && typeof value === "number" && value <= 0) rows.push(detail("", __("not on a log scale")));
     if (earlier !== undefined) rows.push(detail(__("earlier"), say(earlier)));
   });
-  for (const note of readings[0]?.notes ?? []) rows.push(h("div", { class: "tl-dim" }, note.length > LONGEST ? `${note.slice(0, LONGEST)}…` : note));
+  for (const note of readings[0]?.notes ?? []) rows.push(h("div", { class: "tl-note-here" }, note.length > LONGEST ? `${note.slice(0, LONGEST)}…` : note));
   if (readings.length > MOST) rows.push(detail("", __("and %1 more", readings.length - MOST)));
   return rows;
 }
