@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client import Job, finetune, get, jobs, launch
+    from .notebook.compare import compare
     from .training.example import example
     from .training.log import log
     from .training.own import track
@@ -18,10 +19,23 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Job", "TrainLiveCallback", "__version__", "example", "finetune", "get", "jobs", "launch", "log", "track"]
+__all__ = [
+    "Job",
+    "TrainLiveCallback",
+    "__version__",
+    "compare",
+    "example",
+    "finetune",
+    "get",
+    "jobs",
+    "launch",
+    "log",
+    "track",
+]
 
 _HOMES = {
     "Job": "client",
+    "compare": "notebook.compare",
     "example": "training.example",
     "finetune": "client",
     "get": "client",

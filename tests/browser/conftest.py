@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from jupyter_trainlive.training.example import example
 
@@ -69,12 +69,17 @@ def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     page = context.new_page()
     page.set_default_timeout(30_000)
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("pageerror", lambda error: None if of_notebook(error) else errors.append(error.stack or str(error)))
     yield page
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"last-{request.node.name}.png")
     context.close()
     assert errors == []
+
+
+def of_notebook(error: Error) -> bool:
+    """Whether it is Notebook's own: 7.6 reads its shortcuts before they are there, with or without extensions."""
+    return "reading 'schema'" in error.message and "/static/notebook/" in (error.stack or "")
 
 
 def log_in(page: Page, server: RealServer) -> None:
@@ -101,6 +106,8 @@ def run_all(page: Page) -> None:
 
 
 def theme(page: Page, name: str) -> None:
+    # JupyterLab fails where its splash screen comes back, as with a new theme, while it still fades.
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })", name)
     light = "false" if "Dark" in name else "true"
     page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")

@@ -34,6 +34,8 @@ def test_a_console_is_opened_on_the_kernel_of_a_failed_job_which_is_then_ended(p
     console = page.locator(".jp-CodeConsole")
     prompt = console.locator(".jp-CodeConsole-promptCell .cm-content")
     expect(prompt).to_be_visible()
+    # What is entered before the kernel has said what it is, is cleared away with the greeting.
+    expect(console).to_contain_text("IPython", timeout=20_000)
     prompt.click()
     page.keyboard.type("import sys; print(sys.last_value, train.__name__)")
     page.keyboard.press("Shift+Enter")

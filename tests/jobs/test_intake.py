@@ -43,7 +43,7 @@ import jupyter_trainlive as t
 for step in range(1, 4001):
     t.log({"a": step, "b": step}, step=step)
 """
-    async with managing(tmp_path / "jobs", max_points_per_second=4000, poll_interval=0.1) as manager:
+    async with managing(tmp_path / "jobs", max_points_per_second=2000, poll_interval=0.1) as manager:
         began = time.monotonic()
         job_id = await submit(manager, code)
         await reach(manager, job_id, timeout=60)
@@ -52,7 +52,7 @@ for step in range(1, 4001):
             "a": (4000, 4000.0),
             "b": (4000, 4000.0),
         }
-        assert time.monotonic() - began > 1, "8,000 points at 4,000 a second"
+        assert time.monotonic() - began > 1.5, "8,000 points at 2,000 a second"
 
 
 async def test_series_beyond_the_limit_are_told_and_stay_in_the_journal(tmp_path: Path) -> None:

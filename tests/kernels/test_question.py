@@ -165,4 +165,4 @@ def test_trainings_go_first_and_a_forgotten_kernel_leaves(tmp_path: Path) -> Non
     done = subprocess.run([sys.executable, "-c", code], timeout=20)
     assert done.returncode == 1
     answer = json.loads((tmp_path / "answer.json").read_text())["answer"]
-    assert (answer["nice"], answer["what"]) == (os.nice(0) + 10, 1)
+    assert (answer["nice"], answer["what"]) == (min(19, os.nice(0) + 10), 1)

@@ -29,6 +29,8 @@ def test_the_wheel_has_the_front_end(content: dict[str, bytes]) -> None:
     extension = json.loads(content[f"data/{EXTENSION}/package.json"])
     assert f"data/{EXTENSION}/{extension['jupyterlab']['_build']['load']}" in content
     assert f"data/{EXTENSION}/install.json" in content
+    settings = json.loads(content[f"data/{EXTENSION}/schemas/jupyter-trainlive/plugin.json"])
+    assert settings["properties"]["notifyFailed"]["default"] is True
 
 
 def test_the_wheel_enables_the_server_extension(content: dict[str, bytes]) -> None:

@@ -18,7 +18,13 @@ JOB_ID = "job_000000000000"
 
 #: Every route with every method that its handler has. A handler added without protection fails here.
 CALLS = [
-    (path.replace(r"(?P<job_id>[^/]+)", JOB_ID).replace("\\", "").removeprefix("/trainlive/"), method)
+    (
+        path.replace(r"(?P<job_id>[^/]+)", JOB_ID)
+        .replace("(?P<path>.+)", "artifacts/model.bin")
+        .replace("\\", "")
+        .removeprefix("/trainlive/"),
+        method,
+    )
     for path, handler in ROUTES
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
     if method.lower() in vars(handler)

@@ -1,12 +1,25 @@
 // What the widget and the JupyterLab extension build on.
 
 export { gigabytes, duration, metric, percent, count, UNKNOWN } from "./data/format";
+export { mountForm, type Beginning } from "./form/form";
+export type { Kernel } from "./form/schema";
 export { __, _n, setTranslator, type Translator } from "./i18n";
-export { keepReading } from "./data/store";
+export { keepReading, type JobStore } from "./data/store";
 export { gaugePanel } from "./view/gauges";
-export { h, setAttribute, setShown, setText } from "./view/dom";
-export { mountJob } from "./view/job";
-export { phaseText, statusBadge } from "./view/status";
+export { h, setAttribute, setShown, setText, svg } from "./view/dom";
+export { mountJob, type JobView, type JobViewOptions } from "./view/job";
+export { phaseText, statusBadge, statusMark, statusWord } from "./view/status";
 export { isEnded, isReleased, type Gpu, type Job, type JobFile, type Mark, type System } from "./wire/protocol";
-export { ServerError, getSystem, listJobs, openConsole, pageServer, type Server } from "./wire/server";
-export { reviveWatched } from "./wire/shared";
+export {
+  ServerError,
+  askOfJob,
+  deleteJob,
+  getJob,
+  getSystem,
+  listJobs,
+  listPage,
+  openConsole,
+  pageServer,
+  type Server,
+} from "./wire/server";
+export { reviveWatched, watchJob } from "./wire/shared";

@@ -66,13 +66,28 @@ describe("gauges", () => {
       { index: 1, uuid: "b", name: "NVIDIA L4", used_by: "python of alice (pid 1234)" },
       { index: 2, uuid: "c", name: "NVIDIA L4", used_by: null },
     ];
-    const details = (scope: "job" | "overview", leased?: string[]): string[] => gaugeGroups({ gpus }, scope, leased).map((group) => group.detail);
+    const details = (scope: "job" | "overview", leased?: string[]): string[] => gaugeGroups({ gpus }, scope, leased ? { job_id: "job_1", gpus: leased } : null).map(({ detail, user }) => [detail, user].filter(Boolean).join(" · "));
     expect(details("job", ["a"]).slice(0, 3)).toEqual(["RTX 4090 · this job", "L4 · python of alice (pid 1234)", "L4"]);
     expect(details("job")[0]).toBe("RTX 4090 · job docs-sft");
     expect(details("overview").slice(0, 3)).toEqual(["docs-sft", "python of alice (pid 1234)", "L4"]);
   });
 
-  test("without a GPU the host stands in", () => {
+  test("the job's own part of a GPU is known from what all of it use", () => {
+    const jobs = [
+      { job_id: "job_2", name: "other", memory_used_gb: 2, utilization_percent: null },
+      { job_id: "job_1", name: "mine", memory_used_gb: 6, utilization_percent: 40 },
+    ];
+    const gpus = [{ index: 0, uuid: "a", name: "NVIDIA L4", utilization_percent: 90, memory_used_gb: 8, memory_total_gb: 24, jobs }];
+    const [gpu, host] = gaugeGroups({ gpus, host: {} }, "job", { job_id: "job_1", gpus: ["a"] });
+    expect([gpu!.detail, gpu!.user]).toEqual(["L4", "this job 6.0\u00a0GB"]);
+    expect(gpu!.held).toBe(true);
+    expect(gpu!.gauges.map(({ own }) => own?.fraction ?? null)).toEqual([0.4, 0.25, null, null]);
+    expect(gpu!.gauges[1]!.own!.text).toBe("this job 6.0\u00a0GB");
+    expect(host!.gauges.map(({ own }) => own)).toEqual([null, null]);
+    expect(gaugeGroups({ gpus }, "job", { job_id: "job_3", gpus: [] })[0]!.gauges[1]!.own).toBeNull();
+  });
+
+  test("without a GPU the host stands alone", () => {
     expect(gaugeGroups({ ...system, gpus: [] }, "job").map((group) => group.title)).toEqual(["CPU and memory"]);
     expect(gaugeGroups(null, "job")[0]!.gauges.map((gauge) => gauge.text)).toEqual(["–", "–"]);
     expect(gaugeGroups(system, "overview").map((group) => group.gauges.length)).toEqual([2, 2]);

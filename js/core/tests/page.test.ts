@@ -2,7 +2,7 @@
 // What touches the page: the server it belongs to, the manners of its buttons, and what is asked for only when wanted.
 import { beforeEach, expect, test, vi } from "vitest";
 import { JobStore } from "../src/data/store";
-import { alerts } from "../src/view/alerts";
+import { alerts, alertsPage } from "../src/view/alerts";
 import { controls, type SendAction } from "../src/view/controls";
 import { outcome } from "../src/view/outcome";
 import { ServerError, pageServer, xsrfToken } from "../src/wire/server";
@@ -186,9 +186,13 @@ test("what a process wrote that never began is known without asking", () => {
 
 test("alerts show the newest, list all of them newest first, and only new ones are spoken", () => {
   const store = new JobStore("job_1");
-  const part = alerts(store);
+  const openAll = vi.fn<() => void>();
+  const part = alerts(store, openAll);
+  const page = alertsPage(store);
   part.update(0);
+  page.update!(0);
   expect(part.element.hidden).toBe(true);
+  expect(page.element.textContent).toMatch(/^No alerts/);
   const stall = { name: "stall", message: "No step for 5 min", step: 40, time: "2026-01-01T00:00:00Z" };
   const nan = { name: "nan", message: "The loss is NaN", step: 1200, time: "2026-01-01T00:10:00Z" };
   store.merge({ status: "running", alerts: [stall] });
@@ -196,8 +200,11 @@ test("alerts show the newest, list all of them newest first, and only new ones a
   expect(part.fresh()).toEqual([]);
   store.merge({ alerts: [stall, nan] });
   part.update(0);
+  page.update!(0);
   expect(part.fresh()).toEqual(["The loss is NaN"]);
   expect(part.fresh()).toEqual([]);
-  expect(part.element.querySelector("summary")!.textContent).toBe("!The loss is NaNstep 1,2002 alerts");
-  expect([...part.element.querySelectorAll("li span:last-child")].map((item) => item.textContent)).toEqual(["The loss is NaN", "No step for 5 min"]);
+  expect(part.element.textContent).toBe("!The loss is NaNstep 1,2002 alerts");
+  part.element.click();
+  expect(openAll).toHaveBeenCalledTimes(1);
+  expect([...page.element.querySelectorAll("li span:last-child")].map((item) => item.textContent)).toEqual(["The loss is NaN", "No step for 5 min"]);
 });

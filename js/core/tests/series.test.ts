@@ -3,7 +3,6 @@ import { describe, expect, test } from "vitest";
 import { drawable, lastOf, type Bucket } from "../src/data/bucket";
 import { takeIn } from "../src/data/intake";
 import { MAX_ENTRIES, Series } from "../src/data/series";
-import { Join } from "../src/data/table";
 import type { SeriesPoints, WireBucket, WireNumber } from "../src/wire/frames";
 import { dice } from "./dice";
 
@@ -290,43 +289,5 @@ describe("a snapshot of a series", () => {
     const loss = Series.of("loss", many);
     expect(loss.main.buckets.length).toBeLessThanOrEqual(MAX_ENTRIES);
     expect(loss.main.extent.n).toBe(20_000);
-  });
-});
-
-describe("joining series for the plot", () => {
-  test("tells a missing point (no gap) from a NaN (a gap)", () => {
-    const table = new Join().update([series("loss", [1, 2, 3], [3, "nan", 1]), series("eval_loss", [2, 4], [2.5, 2])]);
-    expect(table).toEqual({ x: [1, 2, 3, 4], ys: [[3, null, 1, undefined], [undefined, 2.5, undefined, 2]] });
-    expect(new Join().update([new Series("a"), new Series("b")])).toEqual({ x: [], ys: [[], []] });
-  });
-
-  test("a wide bucket stands in its middle", () => {
-    const loss = series("loss", Array.from({ length: 9_000 }, (_, i) => i), Array<WireNumber>(9_000).fill(1));
-    expect(new Join().update([loss]).x.slice(0, 2)).toEqual([1.5, 5.5]);
-  });
-
-  test("what is kept from the time before is what would be made anew", () => {
-    for (const seed of [3, 5, 8]) {
-      const random = dice(seed);
-      const all = new Map([["loss", new Series("loss")], ["eval_loss", new Series("eval_loss")]]);
-      const both = [...all.values()];
-      const join = new Join();
-      let step = 0;
-      for (let round = 0; round < 500; round += 1) {
-        const points: Record<string, SeriesPoints> = { loss: column(), eval_loss: column() };
-        for (let k = 0; k < 40; k += 1) {
-          step += random() < 0.9 ? 1 : 0;
-          for (const name of random() < 0.05 ? ["eval_loss", "loss"] : ["loss"]) {
-            points[name]!.step.push(step);
-            points[name]!.time.push(round * 40 + k);
-            points[name]!.value.push(random() < 0.01 ? "nan" : random());
-          }
-        }
-        takeIn(all, points, true);
-        if (random() < 0.01) step = Math.floor(step * random());
-        if (random() < 0.7) expect(join.update(both)).toEqual(new Join().update(both));
-      }
-      expect(both[0]!.level).toBeGreaterThan(0);
-    }
   });
 });

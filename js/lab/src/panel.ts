@@ -1,93 +1,145 @@
-// The side panel: jobs above, the machine below, both asked for only while the panel can be seen.
+// The side panel: jobs above, the machine below; it has the feed read briskly only while it can be seen.
 
-import {
-  gaugePanel,
-  getSystem,
-  h,
-  keepReading,
-  listJobs,
-  reviveWatched,
-  ServerError,
-  setShown,
-  setText,
-  type Job,
-  type Server,
-  type System,
-} from "@jupyter-trainlive/core";
-import { Poll } from "@lumino/polling";
+import { __, gaugePanel, h, ServerError, setAttribute, setShown, setText, type Job } from "@jupyter-trainlive/core";
 import { Widget } from "@lumino/widgets";
+import type { Feed } from "./feed";
 import { JobList } from "./jobs";
+import { FILTERS, type Filter } from "./summary";
 
-const INTERVAL_MS = 3_000;
-const LONGEST_MS = 30_000;
+export interface PanelOptions {
+  open(job: Job): void;
+  compare(job_ids: readonly string[]): void;
+  /** Opens the form of a new fine-tune. */
+  begin(): void;
+}
 
 export class TrainingPanel extends Widget {
-  private readonly history: System[] = [];
   private readonly gauges = gaugePanel("overview");
   private readonly jobs: JobList;
   private readonly trouble = h("p", { class: "tl-trouble", role: "status" });
-  private readonly machine = h("div", { class: "tl-machine" }, h("h3", {}, "This machine"), this.gauges.element);
-  private readonly poll: Poll;
+  private readonly machine = h("div", { class: "tl-machine" }, h("h3", {}, __("This machine")), this.gauges.element);
+  private readonly select = h("button", { type: "button", class: "tl-button" }, __("Compare…"));
+  private readonly compare = h("button", { type: "button", class: "tl-button" });
+  private readonly done = h("button", { type: "button", class: "tl-button" }, __("Done"));
+  private readonly choosing = h("div", { class: "tl-choosing" }, this.compare, this.done);
+  private readonly begin = h("button", { type: "button", class: "tl-button" }, __("New fine-tune"));
+  private chosen: readonly string[] = [];
+  private readonly forget: () => void;
 
   constructor(
-    private readonly server: Server,
-    open: (job: Job) => void,
+    private readonly feed: Feed,
+    options: PanelOptions,
   ) {
     super();
-    this.jobs = new JobList(open);
-    const search = h("input", { type: "search", placeholder: "Search jobs", "aria-label": "Search jobs", class: "tl-search" });
-    search.addEventListener("input", () => this.jobs.search(search.value));
+    this.jobs = new JobList({ open: options.open, chosen: (job_ids) => this.showChosen(job_ids) });
+    const search = h("input", { type: "search", placeholder: __("Search jobs"), "aria-label": __("Search jobs"), class: "tl-search" });
+    const state = h("select", { "aria-label": __("State"), class: "tl-filter" }, ...FILTERS.map((filter) => h("option", { value: filter }, filterText(filter))));
+    const narrow = (): void => this.jobs.search(search.value, state.value as Filter);
+    search.addEventListener("input", narrow);
+    state.addEventListener("change", narrow);
+    this.begin.addEventListener("click", () => options.begin());
+    this.select.addEventListener("click", () => this.choose());
+    this.done.addEventListener("click", () => this.leave());
+    this.compare.addEventListener("click", () => this.chosen.length > 1 && options.compare(this.chosen));
+    this.choosing.addEventListener("keydown", (event) => event.key === "Escape" && this.leave());
+    this.jobs.element.addEventListener("keydown", (event) => event.key === "Escape" && !this.choosing.hidden && this.leave());
     setShown(this.trouble, false);
     setShown(this.machine, false);
+    setShown(this.choosing, false);
     this.addClass("tl");
     this.addClass("tl-panel");
     // Typing into the search box must not reach JupyterLab's single-key shortcuts.
     this.node.dataset.lmSuppressShortcuts = "true";
-    this.node.append(h("h2", {}, "Training"), search, this.trouble, this.jobs.element, this.machine);
-    this.poll = new Poll({
-      auto: false,
-      factory: () => this.refresh(),
-      frequency: { interval: INTERVAL_MS, backoff: true, max: LONGEST_MS },
-      standby: () => !this.isVisible || document.hidden,
-    });
+    const head = h("header", {}, h("h2", {}, __("Training")), this.begin);
+    const tools = h("div", { class: "tl-tools" }, search, h("span", {}, state, this.select), this.choosing);
+    this.node.append(head, tools, this.trouble, this.jobs.element, this.machine);
+    this.forget = feed.subscribe(() => this.isVisible && this.draw());
+  }
+
+  /** Whether there is a form of a new fine-tune to open. */
+  set canBegin(can: boolean) {
+    setShown(this.begin, can);
+  }
+
+  /** The job that is in front of the user in a tab of its own, if any. */
+  mark(job_id: string | null): void {
+    this.jobs.mark(job_id);
+  }
+
+  /** Begins to choose jobs to compare. */
+  choose(): void {
+    this.jobs.choose(true);
+    this.onActivateRequest();
+  }
+
+  private leave(): void {
+    const inside = this.node.contains(document.activeElement);
+    this.jobs.choose(false);
+    if (inside) this.select.focus();
   }
 
   protected override onAfterShow(): void {
-    void this.poll.start();
-    void this.poll.refresh();
+    this.feed.watch(this, true);
+    this.draw();
+  }
+
+  protected override onAfterAttach(): void {
+    if (this.isVisible) this.onAfterShow();
+  }
+
+  protected override onAfterHide(): void {
+    this.feed.watch(this, false);
+  }
+
+  protected override onActivateRequest(): void {
+    this.node.querySelector<HTMLElement>(this.choosing.hidden ? ".tl-search" : ".tl-job")?.focus();
   }
 
   override dispose(): void {
-    this.poll.dispose();
+    this.feed.watch(this, false);
+    this.forget();
     super.dispose();
   }
 
-  private async refresh(): Promise<void> {
-    try {
-      const [jobs, system] = await Promise.all([listJobs(this.server), getSystem(this.server).catch(unread)]);
-      this.jobs.show(jobs, system?.gpus ?? []);
-      reviveWatched(this.server, jobs);
-      if (system) keepReading(this.history, system);
-      if (system) this.gauges.update(system, this.history);
-      setShown(this.machine, system !== null);
-      setShown(this.trouble, false);
-    } catch (error) {
-      setText(this.trouble, trouble(error));
-      setShown(this.trouble, true);
-      // Rejecting tells the poll to slow down.
-      throw error;
-    }
+  private draw(): void {
+    const { feed } = this;
+    if (feed.loaded) this.jobs.show(feed.jobs, feed.system?.gpus ?? []);
+    if (feed.system) this.gauges.update(feed.system, feed.history);
+    setShown(this.machine, feed.system !== null);
+    setText(this.trouble, feed.trouble === null ? "" : troubleText(feed.trouble));
+    setShown(this.trouble, feed.trouble !== null);
+  }
+
+  private showChosen(job_ids: readonly string[] | null): void {
+    this.chosen = job_ids ?? [];
+    setShown(this.choosing, job_ids !== null);
+    setShown(this.select, job_ids === null);
+    setText(this.compare, this.chosen.length > 1 ? __("Compare %1", this.chosen.length) : __("Choose two or more"));
+    setAttribute(this.compare, "aria-disabled", this.chosen.length > 1 ? null : "true");
   }
 }
 
-/** A machine whose gauges cannot be read still has jobs to show. */
-function unread(error: unknown): null {
-  if (error instanceof ServerError) return null;
-  throw error;
+function filterText(filter: Filter): string {
+  switch (filter) {
+    case "all":
+      return __("All");
+    case "running":
+      return __("Running");
+    case "waiting":
+      return __("Waiting");
+    case "paused":
+      return __("Paused");
+    case "completed":
+      return __("Completed");
+    case "failed":
+      return __("Failed");
+    case "cancelled":
+      return __("Cancelled");
+  }
 }
 
-function trouble(error: unknown): string {
-  if (!(error instanceof ServerError)) return "The server is out of reach. Trying again.";
-  if (error.status === 404) return "This server has no jupyter_trainlive. Install it where the server runs, and restart it.";
+function troubleText(error: unknown): string {
+  if (!(error instanceof ServerError)) return __("The server is out of reach. Trying again.");
+  if (error.status === 404) return __("This server has no jupyter_trainlive. Install it where the server runs, and restart it.");
   return error.message;
 }

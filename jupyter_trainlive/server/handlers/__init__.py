@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .files import ArchiveHandler, FileHandler, FilesHandler
 from .jobs import (
     CancelHandler,
     CleanHandler,
@@ -42,6 +43,9 @@ ROUTES: list[tuple[str, type[Any]]] = [
     (rf"/trainlive/api/training/jobs/{_JOB}/log", LogHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/metrics", MetricsHandler),
     (rf"/trainlive/api/training/jobs/{_JOB}/metrics\.csv", MetricsCsvHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/files", FilesHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/files/(?P<path>.+)", FileHandler),
+    (rf"/trainlive/api/training/jobs/{_JOB}/archive", ArchiveHandler),
     (rf"/trainlive/api/training/status/{_JOB}", StatusHandler),
     (rf"/trainlive/ws/training/{_JOB}", TrainingSocket),
 ]

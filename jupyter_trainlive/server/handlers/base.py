@@ -13,6 +13,7 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
+from ...jobs.artifacts import Missing
 from ...jobs.database import IndexUnavailable
 from ...jobs.errors import InvalidRequest, JobError, NoStorage, NotAllowed, ReadOnly, UnknownJob, Unprocessable
 from ...protocol.values import dumps
@@ -25,6 +26,7 @@ RESOURCE = "trainlive"
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownJob, 404),
+    (Missing, 404),
     (NotAllowed, 409),
     (Unprocessable, 422),
     (InvalidRequest, 400),

@@ -7,7 +7,7 @@ export function drawable(value: WireNumber | undefined): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
-/** Covers the steps from `x0` on, as many as its curve's width, a power of two, says. */
+/** Covers its axis from `x0` on, as far as its curve's width, a power of two, says. */
 export interface Bucket {
   x0: number;
   /** Of its newest point, in Unix seconds; 0 where that is not known. */
@@ -20,6 +20,8 @@ export interface Bucket {
   n: number;
   nan: number;
   inf: number;
+  /** The moving average at its last finite value, where the server told it. */
+  smoothed?: number | null;
   /** Which way through the steps it is of, from one time that they went back to the next. */
   segment: Segment;
 }
@@ -35,14 +37,17 @@ export function leadsTo(before: Bucket, bucket: Bucket): boolean {
   return before.segment.id === bucket.segment.id || before.segment.id === bucket.segment.from;
 }
 
-/** Where a bucket is drawn: at its step if it covers but one, else in the middle of them. */
-export function middle(bucket: Bucket, width: number): number {
-  return bucket.x0 + (width - 1) / 2;
+/** Where a bucket is drawn: in the middle of the steps that it covers, or of the time. */
+export function middle(x0: number, width: number, grain: Grain): number {
+  return x0 + (width - grain) / 2;
 }
 
-/** The start of the bucket that a step belongs to. Steps may be negative, and too large for bit operations. */
-export function startOf(step: number, width: number): number {
-  return Math.floor(step / width) * width;
+/** How far apart neighbours on an axis are at least: 1 for steps, 0 where there is always something in between. */
+export type Grain = 0 | 1;
+
+/** The start of the bucket that an x belongs to. Steps may be negative, and too large for bit operations. */
+export function startOf(x: number, width: number): number {
+  return Math.floor(x / width) * width;
 }
 
 export function bucketOfPoint(x0: number, time: number, sent: WireNumber, segment: Segment): Bucket {
@@ -52,8 +57,8 @@ export function bucketOfPoint(x0: number, time: number, sent: WireNumber, segmen
 }
 
 export function bucketOfWire(wire: WireBucket, width: number, segment: Segment): Bucket {
-  const { x0, min, max, last, n, nan, inf } = wire;
-  return { x0: startOf(x0, width), time: 0, min: drawable(min), max: drawable(max), last: drawable(last), n, nan, inf, segment };
+  const { x0, min, max, last, n, nan, inf, smoothed } = wire;
+  return { x0: startOf(x0, width), time: 0, min: drawable(min), max: drawable(max), last: drawable(last), n, nan, inf, smoothed, segment };
 }
 
 /** Takes in what came later. */
@@ -66,6 +71,7 @@ export function absorb(bucket: Bucket, later: Bucket): void {
   bucket.n += later.n;
   bucket.nan += later.nan;
   bucket.inf += later.inf;
+  bucket.smoothed = later.smoothed ?? bucket.smoothed;
   bucket.segment = later.segment;
 }
 

@@ -119,6 +119,18 @@ export function gigabytes(used: number | null | undefined, total: number | null 
   return total == null ? `${say(used)}${NBSP}GB` : `${say(used)} / ${say(total)}${NBSP}GB`;
 }
 
+/** 512 B · 1.2 kB · 8.1 MB · 2.4 GB */
+export function bytes(size: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = size;
+  let k = 0;
+  while (value >= 999.5 && k < units.length - 1) {
+    value /= 1000;
+    k += 1;
+  }
+  return `${k > 0 && value < 99.95 ? value.toFixed(1) : Math.round(value)}${NBSP}${units[k]}`;
+}
+
 /** learning_rate → learning rate; train/accuracy stays as it is but for its underscores. */
 export function seriesTitle(name: string): string {
   if (name === "step_time_seconds" || name === "step_time") return "step time";

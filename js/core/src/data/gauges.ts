@@ -1,6 +1,7 @@
 // A reading of the machine as gauges: what to name, say and fill. Pure, so that a past reading gives its history.
 
-import type { Gpu, Host, System } from "../wire/protocol";
+import { __, _n } from "../i18n";
+import type { Gpu, GpuShare, Host, System } from "../wire/protocol";
 import { UNKNOWN, gigabytes } from "./format";
 
 export interface Gauge {
@@ -8,6 +9,8 @@ export interface Gauge {
   text: string;
   /** 0–1, or null where the machine does not say. */
   fraction: number | null;
+  /** The viewed job's own part of that, 0–1 as well, with its words; null where it is not known. */
+  own: { fraction: number; text: string } | null;
   /** A word for a value that deserves a look, or null. */
   warning: string | null;
 }
@@ -15,7 +18,17 @@ export interface Gauge {
 export interface GaugeGroup {
   title: string;
   detail: string;
+  /** Who uses it, where that is not the detail already; empty where nobody is known to. */
+  user: string;
+  /** Whether the viewed job holds it. */
+  held: boolean;
   gauges: Gauge[];
+}
+
+/** The job that a view is of, and the uuids of the GPUs that it holds. */
+export interface Viewed {
+  job_id: string;
+  gpus: readonly string[];
 }
 
 const NBSP = "\u00a0";
@@ -24,15 +37,22 @@ function share(used: number | null | undefined, total: number | null | undefined
   return used == null || !total ? null : Math.min(1, Math.max(0, used / total));
 }
 
-function memory(used: number | null | undefined, total: number | null | undefined): Gauge {
+function ownPart(used: number | null | undefined, total: number | null | undefined, text: string): Gauge["own"] {
   const fraction = share(used, total);
-  const warning = fraction !== null && fraction >= 0.9 ? "nearly full" : null;
-  return { label: "Memory", text: gigabytes(used, total), fraction, warning };
+  return fraction === null ? null : { fraction, text: __("this job %1", text) };
 }
 
-function portion(label: string, value: number | null | undefined): Gauge {
-  const text = value == null ? UNKNOWN : `${Math.round(value)}${NBSP}%`;
-  return { label, text, fraction: share(value, 100), warning: null };
+function memory(used: number | null | undefined, total: number | null | undefined, own: number | null | undefined = null): Gauge {
+  const fraction = share(used, total);
+  const warning = fraction !== null && fraction >= 0.9 ? __("nearly full") : null;
+  return { label: __("Memory"), text: gigabytes(used, total), fraction, own: ownPart(own, total, gigabytes(own, null)), warning };
+}
+
+const percentText = (value: number): string => `${Math.round(value)}${NBSP}%`;
+
+function portion(label: string, value: number | null | undefined, own: number | null | undefined = null): Gauge {
+  const text = value == null ? UNKNOWN : percentText(value);
+  return { label, text, fraction: share(value, 100), own: ownPart(own, 100, percentText(own ?? 0)), warning: null };
 }
 
 function power(watts: number | null | undefined, limit: number | null | undefined): string {
@@ -41,26 +61,31 @@ function power(watts: number | null | undefined, limit: number | null | undefine
   return `${Math.round(watts)}${most}${NBSP}W`;
 }
 
-function gpuGroup(gpu: Gpu, scope: GaugeScope, leased: readonly string[]): GaugeGroup {
+function gpuGroup(gpu: Gpu, scope: GaugeScope, viewed: Viewed | null): GaugeGroup {
   const heat = gpu.temperature_celsius;
   const watts = gpu.power_watts;
   const limit = gpu.power_limit_watts;
+  const own = gpu.jobs?.find(({ job_id }) => job_id === viewed?.job_id) ?? null;
+  const held = Boolean(gpu.uuid && viewed?.gpus.includes(gpu.uuid));
   return {
-    title: `GPU ${gpu.index}`,
-    detail: gpuDetail(gpu, scope, leased),
+    title: __("GPU %1", gpu.index),
+    ...gpuDetail(gpu, scope, held || own !== null, own),
+    held,
     gauges: [
-      portion("Utilization", gpu.utilization_percent),
-      memory(gpu.memory_used_gb, gpu.memory_total_gb),
+      portion(__("Utilization"), gpu.utilization_percent, own?.utilization_percent),
+      memory(gpu.memory_used_gb, gpu.memory_total_gb, own?.memory_used_gb),
       {
-        label: "Temperature",
+        label: __("Temperature"),
         text: heat == null ? UNKNOWN : `${Math.round(heat)}${NBSP}°C`,
         fraction: share(heat, 100),
-        warning: heat != null && heat >= 87 ? "hot" : null,
+        own: null,
+        warning: heat != null && heat >= 87 ? __("hot") : null,
       },
       {
-        label: "Power",
+        label: __("Power"),
         text: power(watts, limit),
         fraction: share(watts, limit),
+        own: null,
         warning: null,
       },
     ],
@@ -68,29 +93,24 @@ function gpuGroup(gpu: Gpu, scope: GaugeScope, leased: readonly string[]): Gauge
 }
 
 /** The model and who uses it. An overview has room for one of them, and who uses it is the news. */
-function gpuDetail(gpu: Gpu, scope: GaugeScope, leased: readonly string[]): string {
+function gpuDetail(gpu: Gpu, scope: GaugeScope, ours: boolean, own: GpuShare | null): Pick<GaugeGroup, "detail" | "user"> {
   const model = (gpu.name ?? "").replace(/^NVIDIA (GeForce )?/, "");
-  if (scope === "overview") return gpu.used_by?.replace(/^job /, "") || model;
-  const user = gpu.uuid && leased.includes(gpu.uuid) ? "this job" : gpu.used_by;
-  return [model, user].filter(Boolean).join(" · ");
+  if (scope === "overview") return { detail: gpu.used_by?.replace(/^job /, "") || model, user: "" };
+  const used = own?.memory_used_gb == null ? __("this job") : __("this job %1", gigabytes(own.memory_used_gb, null));
+  return { detail: model, user: ours ? used : (gpu.used_by ?? "") };
 }
 
 function hostGroup(host: Host): GaugeGroup {
-  const cores = host.cpu_count ? `${host.cpu_count} cores` : "";
-  return {
-    title: "CPU and memory",
-    detail: cores,
-    gauges: [portion("CPU", host.cpu_percent), memory(host.memory_used_gb, host.memory_total_gb)],
-  };
+  const detail = host.cpu_count ? _n("%1 core", "%1 cores", host.cpu_count) : "";
+  const gauges = [portion(__("CPU"), host.cpu_percent), memory(host.memory_used_gb, host.memory_total_gb)];
+  return { title: __("CPU and memory"), detail, user: "", held: false, gauges };
 }
 
-/** A job's view tells all about the GPUs, and of the host only where there is no GPU; an overview two things of each. */
+/** A job's view tells all about the GPUs; an overview two things of each. */
 export type GaugeScope = "job" | "overview";
 
-/** `leased`: the uuids of the GPUs that the viewed job holds. */
-export function gaugeGroups(system: System | null, scope: GaugeScope, leased: readonly string[] = []): GaugeGroup[] {
-  const gpus = (system?.gpus ?? []).map((gpu) => gpuGroup(gpu, scope, leased));
-  const host = hostGroup(system?.host ?? {});
-  if (scope === "job") return gpus.length > 0 ? gpus : [host];
-  return [...gpus, host].map((group) => ({ ...group, gauges: group.gauges.slice(0, 2) }));
+export function gaugeGroups(system: System | null, scope: GaugeScope, viewed: Viewed | null = null): GaugeGroup[] {
+  const gpus = (system?.gpus ?? []).map((gpu) => gpuGroup(gpu, scope, viewed));
+  const groups = [...gpus, hostGroup(system?.host ?? {})];
+  return scope === "job" ? groups : groups.map((group) => ({ ...group, gauges: group.gauges.slice(0, 2) }));
 }

@@ -1,11 +1,14 @@
-// One metric over steps, of any length in bounded memory: buckets that grow wider, and what was superseded beside them.
+// One metric along an axis, of any length in bounded memory: buckets that grow wider, and what was superseded beside them.
 
 import type { SeriesPoints, WireBucket, WireNumber } from "../wire/frames";
-import { bucketOfWire, lastOf, middle, startOf, type Segment } from "./bucket";
+import { bucketOfWire, lastOf, middle, startOf, type Bucket, type Grain, type Segment } from "./bucket";
 import { Curve } from "./curve";
 
 /** More buckets than a wide screen has pixels; a curve that has more joins them in pairs. */
 export const MAX_ENTRIES = 4_096;
+
+/** The width of the finest buckets is 2 to this power: one step, or about a microsecond. */
+const FINEST: Record<Grain, number> = { 1: 0, 0: -20 };
 
 let changes = 0;
 
@@ -20,22 +23,30 @@ let changes = 0;
 export class Series {
   readonly main = new Curve();
   readonly superseded = new Curve();
-  /** Every bucket covers 2^level steps. */
-  level = 0;
+  /** Every bucket is 2^level wide, in steps, seconds or epochs. */
+  level: number;
+  /** How many points it was given, whatever became of them. */
+  count = 0;
   /** The newest value as it was sent: a loss that went NaN must read NaN. */
   last: WireNumber = null;
   /** Another number after each change, and in each series, so that a view knows whether to draw. */
   version = ++changes;
   private segment: Segment = { id: 0, from: -1 };
 
-  constructor(readonly name: string) {}
+  constructor(
+    readonly name: string,
+    readonly grain: Grain = 1,
+  ) {
+    this.level = FINEST[grain];
+  }
 
-  /** A series as a snapshot tells it: buckets of any width, segment by segment, which show in that they go back. */
-  static of(name: string, buckets: readonly WireBucket[]): Series {
-    const series = new Series(name);
-    for (const { x0, x1 } of buckets) series.level = Math.max(series.level, Math.ceil(Math.log2(Math.max(1, x1 - x0))));
+  /** A series as the server tells it: buckets of any width, segment by segment, which show in that they go back. */
+  static of(name: string, buckets: readonly WireBucket[], grain: Grain = 1): Series {
+    const series = new Series(name, grain);
+    for (const { x0, x1 } of buckets) if (x1 - x0 > series.width) series.level = Math.ceil(Math.log2(x1 - x0));
     for (const wire of buckets) {
       if (series.isBack(wire.x0)) series.restartAt(wire.x0);
+      series.count += wire.n;
       series.main.add(bucketOfWire(wire, series.width, series.segment));
       series.last = typeof wire.last === "string" ? wire.last : lastOf(series.main.end);
     }
@@ -60,6 +71,7 @@ export class Series {
     const x0 = step === null ? (this.main.end?.x0 ?? 0) : startOf(step, this.width);
     this.main.addPoint(x0, time, value, this.segment);
     this.last = value;
+    this.count += 1;
     this.version = ++changes;
     if (this.main.buckets.length > MAX_ENTRIES) this.bound();
   }
@@ -78,7 +90,7 @@ export class Series {
 
   /** Whether it has this very step or a later one; what is within its last bucket cannot be told where that is wide. */
   hasReached(step: number): boolean {
-    return this.isBack(step) || (this.level === 0 && this.main.end?.x0 === step);
+    return this.isBack(step) || (this.width === this.grain && this.main.end?.x0 === step);
   }
 
   /** The steps went back to this one: what stands there and behind is superseded by what follows. */
@@ -95,8 +107,13 @@ export class Series {
   /** Where it is first and last drawn, with what was superseded; null while it is empty. */
   get span(): { min: number; max: number } | null {
     const ends = [this.main, this.superseded].flatMap(({ buckets, end }) => (end ? [buckets[0]!, end] : []));
-    const at = ends.map((bucket) => middle(bucket, this.width));
+    const at = ends.map((bucket) => this.middle(bucket));
     return at.length > 0 ? { min: Math.min(...at), max: Math.max(...at) } : null;
+  }
+
+  /** Where one of its buckets is drawn. */
+  middle({ x0 }: Bucket): number {
+    return middle(x0, this.width, this.grain);
   }
 
   private supersede(x0: number): boolean {

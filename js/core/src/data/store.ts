@@ -33,6 +33,7 @@ export class JobStore {
   private snapshot: { seq: number; series: Map<string, Series> } | null = null;
   private greeting: Pick<HelloFrame, "seq" | "series"> | null = null;
   private readonly listeners = new Set<() => void>();
+  private readonly taps = new Set<(points: PointsFrame | null) => void>();
 
   constructor(job_id: string, name: string | null = null) {
     this.job = { job_id, name };
@@ -41,6 +42,12 @@ export class JobStore {
   subscribe(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** Calls `heard` with the points that come from now on, as they are taken in; with null when all series are other ones. */
+  tap(heard: (points: PointsFrame | null) => void): () => void {
+    this.taps.add(heard);
+    return () => this.taps.delete(heard);
   }
 
   /** The number behind which a new connection is to go on. */
@@ -117,7 +124,8 @@ export class JobStore {
   }
 
   /** Whether the series are other ones now. */
-  private takePoints({ seq, series }: PointsFrame): boolean {
+  private takePoints(points: PointsFrame): boolean {
+    const { seq, series } = points;
     const resumed = (this.job.attempt ?? 1) > 1;
     const { again } = this;
     if (again) {
@@ -130,6 +138,7 @@ export class JobStore {
     if (seq <= this.points_seq) return false;
     this.points_seq = seq;
     takeIn(this.series, series, resumed);
+    for (const heard of this.taps) heard(points);
     return true;
   }
 
@@ -161,6 +170,7 @@ export class JobStore {
     for (const [name, each] of series) this.series.set(name, each);
     this.points_seq = seq;
     this.coarse = coarse;
+    for (const heard of this.taps) heard(null);
   }
 
   private read(system: System): void {

@@ -1,39 +1,36 @@
-// What a training's user should know: the newest alert in one line, the others when asked for.
+// What a training's user should know: the newest alert in one line that is always in view, all of them in their tab.
 
+import { __, _n } from "../i18n";
 import { clock, count } from "../data/format";
 import type { JobStore } from "../data/store";
 import type { Alert } from "../wire/protocol";
 import { h, setShown, setText } from "./dom";
 import type { Part } from "./header";
+import type { TabPage } from "./tabs";
 
 export interface Alerts extends Part {
   /** Messages that came since the last call, for the live region; what the page found when it opened is not among them. */
   fresh(): string[];
 }
 
-export function alerts(store: JobStore): Alerts {
+export function alerts(store: JobStore, openAll: () => void): Alerts {
   const message = h("span", { class: "tl-alert-text" });
   const at = h("span", { class: "tl-dim" });
   const number = h("span", { class: "tl-alert-count" });
-  const list = h("ol");
-  const summary = h("summary", {}, h("i", { class: "tl-alert-mark", "aria-hidden": "true" }, "!"), message, at, number);
-  const element = h("details", { class: "tl-alerts" }, summary, list);
-  let shown = "";
+  const element = h("button", { type: "button", class: "tl-alerts" }, h("i", { class: "tl-alert-mark", "aria-hidden": "true" }, "!"), message, at, number);
+  element.addEventListener("click", openAll);
   let known: Set<string> | null = null;
 
   return {
     element,
-    update(now_ms) {
+    update() {
       const all = store.job.alerts ?? [];
       const newest = all[all.length - 1];
       setShown(element, newest !== undefined);
-      const key = all.map(keyOf).join("\n");
-      if (!newest || key === shown) return;
-      shown = key;
+      if (!newest) return;
       setText(message, newest.message);
       setText(at, stepText(newest));
-      setText(number, `${all.length} ${all.length === 1 ? "alert" : "alerts"}`);
-      list.replaceChildren(...[...all].reverse().map((alert) => item(alert, now_ms + store.clock_skew_ms)));
+      setText(number, _n("%1 alert", "%1 alerts", all.length));
     },
     fresh() {
       if (store.job.status == null) return [];
@@ -45,9 +42,26 @@ export function alerts(store: JobStore): Alerts {
   };
 }
 
+export function alertsPage(store: JobStore): TabPage {
+  const note = h("p", { class: "tl-dim" }, __("No alerts. What looks wrong in the training or on its machine will be said here."));
+  const list = h("ol", { class: "tl-alert-list" });
+  let shown = "";
+  return {
+    element: h("div", { class: "tl-page" }, note, list),
+    update(now_ms) {
+      const all = store.job.alerts ?? [];
+      setShown(note, all.length === 0);
+      const key = all.map(keyOf).join("\n");
+      if (key === shown) return;
+      shown = key;
+      list.replaceChildren(...[...all].reverse().map((alert) => item(alert, now_ms + store.clock_skew_ms)));
+    },
+  };
+}
+
 const keyOf = (alert: Alert): string => `${alert.time} ${alert.name} ${alert.step} ${alert.message}`;
 
-const stepText = (alert: Alert): string => (alert.step == null ? "" : `step ${count(alert.step)}`);
+const stepText = (alert: Alert): string => (alert.step == null ? "" : __("step %1", count(alert.step)));
 
 function item(alert: Alert, now_ms: number): HTMLElement {
   const when = [alert.time ? clock(alert.time, now_ms) : "", stepText(alert)].filter(Boolean).join(" · ");

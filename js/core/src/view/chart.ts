@@ -1,26 +1,28 @@
 // One chart: a caption or legend with the newest values, the curves, and what stands under the pointer.
 
-import { lastOf } from "../data/bucket";
-import { count, seriesTitle, seriesValue, stepsText, tick } from "../data/format";
+import { count, seriesTitle, seriesValue, stepsText } from "../data/format";
 import { Series } from "../data/series";
-import { Plot } from "../chart/plot";
-import type { Range } from "../chart/shapes";
+import { Plot, type Cursor, type Reading } from "../chart/plot";
+import type { Lens } from "../data/lens";
+import type { Source } from "../data/source";
 import { h, setAttribute, setShown, setText } from "./dom";
-import { bucketAt, readoutRows } from "./readout";
+import { readoutRows } from "./readout";
 
 export interface ChartOptions {
   /** Series in drawing order, with the custom property that holds each one's colour. */
   series: { name: string; color: string; marks?: boolean }[];
   /** The main chart has axes, a legend and a read-out; a small one a caption. */
   main: boolean;
-  cursorKey: string;
+  source: Source;
+  lens: Lens;
+  cursor: Cursor;
   color(property: string): string;
 }
 
 export interface ChartView {
   element: HTMLElement;
-  /** Draws if anything changed, and these steps at least; `empty` is said where there is no point yet. */
-  update(all: ReadonlyMap<string, Series>, steps: Range | null, empty: string): void;
+  /** Draws if anything changed; `empty` is said where there is no point yet. */
+  update(empty: string): void;
   recolor(): void;
   /** How many points the first series' curve is made of. */
   readonly points: number;
@@ -51,58 +53,49 @@ export function chartView(options: ChartOptions, signal: AbortSignal): ChartView
   const blanks = options.series.map(({ name }) => new Series(name));
   let shown: readonly Series[] = blanks;
   let points = 0;
-  let drawn = "";
-  let pointed = -1;
 
   const plot = new Plot(canvas, {
-    curves: options.series.map(({ name, color, marks }) => ({ label: name, color, marks })),
+    lens: options.lens,
+    cursor: options.cursor,
     height: main ? 226 : 84,
     labelled: main,
-    cursorKey: options.cursorKey,
     color: options.color,
-    tick,
-    hover(at) {
-      pointed = at?.index ?? -1;
-      if (main) showReadout(at);
-      else sayValues(plot.table.x[pointed]);
+    hover(readings, at) {
+      if (main) showReadout(readings, at);
+      sayValues(main ? null : readings);
     },
   });
+  plot.setCurves(options.series.map(({ name, color, marks }) => ({ source: options.source, name, label: seriesTitle(name), color, points: marks })));
 
-  /** The value of each series at an x of the table, or its newest. */
-  const sayValues = (x?: number): void => {
+  /** What each series comes to where it is read, or its newest value. */
+  const sayValues = (readings: readonly Reading[] | null): void => {
     entries.forEach((entry, k) => {
       const series = shown[k]!;
-      setText(entry.value, seriesValue(entry.name, x === undefined ? series.last : lastOf(bucketAt(series, x))));
+      const reading = readings?.[k];
+      setText(entry.value, seriesValue(entry.name, reading ? reading.value : series.last));
       if (main) setShown(entry.line, k === 0 || series.span !== null);
     });
   };
 
-  const showReadout = (at: { left: number; width: number } | null): void => {
-    const inside = at !== null && pointed < plot.table.x.length;
-    setShown(readout, inside);
-    if (!inside) return;
-    readout.replaceChildren(...readoutRows(shown, plot.table, pointed));
+  const showReadout = (readings: readonly Reading[] | null, at: { left: number; width: number } | null): void => {
+    setShown(readout, readings !== null);
+    if (!readings || !at) return;
+    readout.replaceChildren(...readoutRows(readings, (k) => entries[k]!.name, options.lens.state.logY));
     const rightHalf = at.left > at.width / 2;
     const edge = canvas.clientWidth - at.width;
     readout.style.left = rightHalf ? "auto" : `${edge + at.left}px`;
     readout.style.right = rightHalf ? `${at.width - at.left + 20}px` : "auto";
   };
 
+  const MOVES: Record<string, "first" | "last" | "next" | "previous"> = { ArrowLeft: "previous", ArrowRight: "next", Home: "first", End: "last" };
   canvas.addEventListener("keydown", (event) => {
-    const last = plot.table.x.length - 1;
-    const moves: Record<string, number> = {
-      ArrowLeft: pointed < 0 ? last : Math.max(0, pointed - 1),
-      ArrowRight: pointed < 0 ? 0 : Math.min(last, pointed + 1),
-      Home: 0,
-      End: last,
-    };
-    if (event.key === "Escape") plot.unpoint();
-    else if (event.key in moves && last >= 0) plot.point(moves[event.key]!);
+    if (event.key === "Escape") plot.leave();
+    else if (event.key in MOVES) plot.move(MOVES[event.key]!);
     else return;
     event.preventDefault();
     event.stopPropagation();
   });
-  canvas.addEventListener("blur", () => plot.unpoint());
+  canvas.addEventListener("blur", () => plot.leave());
 
   const resize = new ResizeObserver(() => requestAnimationFrame(() => !signal.aborted && plot.fit()));
   resize.observe(canvas);
@@ -117,21 +110,15 @@ export function chartView(options: ChartOptions, signal: AbortSignal): ChartView
       return points;
     },
     recolor: () => plot.recolor(),
-    update(all, steps, empty) {
-      const series = blanks.map((blank) => all.get(blank.name) ?? blank);
-      const spans = series.flatMap(({ span }) => span ?? []);
-      setText(quiet, spans.length > 0 ? "" : empty);
-      const key = `${series.map(({ version }) => version).join()} ${steps?.min} ${steps?.max}`;
-      if (key === drawn) return;
-      drawn = key;
-      shown = series;
+    update(empty) {
+      shown = blanks.map((blank) => options.source.store.series.get(blank.name) ?? blank);
+      setText(quiet, shown.some(({ span }) => span !== null) ? "" : empty);
       const { n, nan, inf } = shown[0]!.main.extent;
       points = n;
-      if (pointed < 0 || main) sayValues();
+      if (options.cursor.x === null || main) sayValues(null);
       if (main) setText(note, pointsText(n, nan + inf));
       setAttribute(canvas, "aria-label", label(shown));
-      if (steps) spans.push(steps);
-      plot.show(shown, { min: Math.min(...spans.map(({ min }) => min)), max: Math.max(...spans.map(({ max }) => max)) });
+      plot.update();
     },
   };
 }

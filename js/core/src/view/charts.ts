@@ -1,6 +1,8 @@
 // All charts of a job: the losses large, every other series small below, the cursor moving through all of them.
 
-import type { JobStore } from "../data/store";
+import { Cursor } from "../chart/plot";
+import { Lens } from "../data/lens";
+import type { Source } from "../data/source";
 import { isEnded } from "../wire/protocol";
 import { chartView, type ChartView } from "./chart";
 import { h, setShown } from "./dom";
@@ -26,15 +28,15 @@ export interface Charts {
   readonly points: number;
 }
 
-let views = 0;
-
-export function charts(store: JobStore, color: (property: string) => string, signal: AbortSignal): Charts {
-  views += 1;
-  const cursorKey = `trainlive ${views}`;
+export function charts(source: Source, color: (property: string) => string, signal: AbortSignal): Charts {
+  const { store } = source;
+  const [lens, cursor] = [new Lens(), new Cursor()];
   const losses = chartView(
     {
       main: true,
-      cursorKey,
+      source,
+      lens,
+      cursor,
       color,
       series: [
         { name: "loss", color: "--tl-a" },
@@ -47,7 +49,7 @@ export function charts(store: JobStore, color: (property: string) => string, sig
   const made = new Map<string, ChartView>();
 
   const make = (name: string, color_name: string): void => {
-    const chart = chartView({ main: false, cursorKey, color, series: [{ name, color: color_name }] }, signal);
+    const chart = chartView({ main: false, source, lens, cursor, color, series: [{ name, color: color_name }] }, signal);
     made.set(name, chart);
     small.append(chart.element);
   };
@@ -70,12 +72,11 @@ export function charts(store: JobStore, color: (property: string) => string, sig
         if (TOLD_ELSEWHERE.test(name) || made.has(name) || main.buckets.length < 2 || made.size >= MOST) continue;
         make(name, LATER[(made.size - SMALL.length) % LATER.length]!);
       }
-      const last = Math.max(series.get("loss")?.span?.max ?? 0, job.total_steps ?? 0);
       const ended = isEnded(job);
       const empty = ended ? "no points were recorded" : (job.status === "queued" ? "waiting its turn" : (phaseText(job) ?? (job.status ? "no points yet" : "")));
-      losses.update(series, last > 0 ? { min: 0, max: last } : null, empty);
+      losses.update(empty);
       for (const [name, chart] of made) {
-        chart.update(series, null, "");
+        chart.update("");
         // Of a finished job what never came never will, and code of one's own may never log any of them.
         const expected = !ended && (job.kind ?? "finetune") === "finetune";
         setShown(chart.element, expected || series.get(name)?.span != null);

@@ -1,6 +1,7 @@
 // What can be asked of a job, as buttons: those that the server says its state allows. Stopping asks first, in place:
 // no dialog that covers the curves one is about to decide on.
 
+import { __ } from "../i18n";
 import { count } from "../data/format";
 import type { JobStore } from "../data/store";
 import { isEnded, isReleased, type Action, type Job } from "../wire/protocol";
@@ -22,18 +23,18 @@ export interface Controls {
 export function controls(store: JobStore, send: SendAction): Controls {
   const button = (label: string, style = "", title: string | null = null): HTMLButtonElement =>
     h("button", { type: "button", class: `tl-button ${style}`.trim(), title }, label);
-  const hold = button("Hold", "", "Wait at the next step, and keep the GPU");
-  const resume = button("Resume");
-  const release = button("Free GPU", "", "Write a checkpoint, leave, and free the GPU");
-  const ask = button("Cancel…", "tl-quiet");
-  const yes = button("Stop it", "tl-danger");
-  const no = button("Keep going");
+  const hold = button(__("Hold"), "", __("Wait at the next step, and keep the GPU"));
+  const resume = button(__("Resume"));
+  const release = button(__("Free GPU"), "", __("Write a checkpoint, leave, and free the GPU"));
+  const ask = button(__("Cancel…"), "tl-quiet");
+  const yes = button(__("Stop it"), "tl-danger");
+  const no = button(__("Keep going"));
   const refusal = h("p", { class: "tl-refused", role: "alert" });
   const begin = (): boolean => {
     if (!under_way) setText(refusal, "");
     return !under_way;
   };
-  const asked = question({ ask, yes, no, text: "Stop this training?", begin, update: () => update() });
+  const asked = question({ ask, yes, no, text: __("Stop this training?"), begin, update: () => update() });
   const buttons = h("span", { class: "tl-controls" }, hold, resume, release, ask, asked.prompt);
   let under_way = false;
   let refused_in = "";
@@ -88,11 +89,11 @@ export function controls(store: JobStore, send: SendAction): Controls {
 /** Where a new process would take up the work; one that is only held goes on as if nothing had been. */
 function resumeLabel(job: Job): string {
   const anew = isEnded(job) || isReleased(job);
-  return anew && job.checkpoint_step != null ? `Resume from step ${count(job.checkpoint_step)}` : "Resume";
+  return anew && job.checkpoint_step != null ? __("Resume from step %1", count(job.checkpoint_step)) : __("Resume");
 }
 
 export function reasonText(error: unknown): string {
-  if (!(error instanceof ServerError)) return "The server could not be reached. Try again.";
-  if (error.status === 403) return "You may watch this job, but not change it.";
+  if (!(error instanceof ServerError)) return __("The server could not be reached. Try again.");
+  if (error.status === 403) return __("You may watch this job, but not change it.");
   return error.message;
 }

@@ -1,4 +1,7 @@
-// Making elements. Text always enters as text: names, errors and paths come from outside.
+// Making elements. Text always enters as text, and none of it hides or turns anything around: names, errors and paths come
+// from outside.
+
+import { visible } from "../data/visible";
 
 type Attributes = Record<string, string | number | boolean | null | undefined>;
 
@@ -9,7 +12,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   setAttributes(element, attributes);
-  element.append(...children);
+  element.append(...children.map((child) => (typeof child === "string" ? visible(child) : child)));
   return element;
 }
 
@@ -32,7 +35,8 @@ function setAttributes(element: Element, attributes: Attributes): void {
 // What has not changed is not touched: the page stays selectable, and nothing is laid out anew for nothing.
 
 export function setText(element: Element, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
+  const shown = visible(text);
+  if (element.textContent !== shown) element.textContent = shown;
 }
 
 export function setAttribute(element: Element, name: string, value: string | null): void {

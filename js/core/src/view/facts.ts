@@ -1,5 +1,7 @@
 // The progress bar and the row of facts under it.
 
+import { __ } from "../i18n";
+import { secondsLeft, settle, type Eta } from "../data/eta";
 import { clock, count, duration, epochs, metric, ordinal, percent, rate } from "../data/format";
 import type { JobStore } from "../data/store";
 import { isEnded, type Job } from "../wire/protocol";
@@ -9,7 +11,7 @@ import { phaseText } from "./status";
 
 export function progressBar(store: JobStore): Part {
   const fill = h("i");
-  const element = h("div", { class: "tl-progress", role: "progressbar", "aria-label": "Progress", "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
+  const element = h("div", { class: "tl-progress", role: "progressbar", "aria-label": __("Progress"), "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
   return {
     element,
     update() {
@@ -22,57 +24,62 @@ export function progressBar(store: JobStore): Part {
   };
 }
 
-/** One fact: words with the number that counts in bold. Hidden while unknown. */
-function fact(before: string, after = ""): { element: HTMLElement; show(value: string | null, rest?: string): void } {
+/** One fact: words around the number that counts, which is bold. Hidden while unknown. */
+function fact(): { element: HTMLElement; show(words: string | null, number?: string, widest?: string): void } {
+  const before = h("span");
   const bold = h("b");
-  const tail = h("span", {}, after);
-  const element = h("span", {}, before, bold, tail);
+  const after = h("span");
+  const element = h("span", { class: "tl-fact" }, before, bold, after);
+  let room = 0;
   return {
     element,
-    show(value, rest = after) {
-      setShown(element, value !== null);
-      if (value === null) return;
-      setText(bold, value);
-      setText(tail, rest);
+    show(words, number = "", widest = number) {
+      setShown(element, words !== null);
+      if (words === null) return;
+      // A translation may put the number anywhere.
+      const [front = "", back = ""] = words.split("\u0000");
+      setText(before, front);
+      setText(bold, number);
+      setText(after, back);
+      // As much room as it ever needed, or will: what stands behind it keeps its place.
+      const needed = Math.max(room, number.length, widest.length);
+      if (needed !== room) bold.style.minWidth = `${(room = needed)}ch`;
     },
   };
 }
 
+/** Stands for the number in words that are translated as a whole. */
+const NUMBER = "\u0000";
+
 const total = (value: string | null): string => (value === null ? "" : ` / ${value}`);
 
 export function facts(store: JobStore): Part {
-  const done = fact("");
-  const step = fact("step ");
-  const epoch = fact("epoch ");
-  const speed = fact("", " samples/s");
-  const eta = fact("ETA ");
-  const loss = fact("final loss ");
+  const done = fact();
+  const step = fact();
+  const epoch = fact();
+  const speed = fact();
+  const left = fact();
+  const loss = fact();
   const phase = h("span", { class: "tl-dim" });
   const when = h("span", { class: "tl-dim tl-when" });
-  const element = h(
-    "div",
-    { class: "tl-facts" },
-    done.element,
-    step.element,
-    epoch.element,
-    loss.element,
-    speed.element,
-    eta.element,
-    phase,
-    when,
-  );
+  const row = [done, step, epoch, loss, speed, left].map(({ element }) => element);
+  const element = h("div", { class: "tl-facts" }, ...row, phase, when);
+  let eta: Eta | null = null;
   return {
     element,
     update(now_ms) {
       const { job } = store;
       const ended = isEnded(job);
       const moving = job.status === "running";
-      done.show(job.progress == null ? null : percent(job.progress));
-      step.show(job.current_step == null ? null : count(job.current_step), total(job.total_steps == null ? null : count(job.total_steps)));
-      epoch.show(job.current_epoch == null ? null : epochs(job.current_epoch), total(job.total_epochs == null ? null : epochs(job.total_epochs)));
-      loss.show(ended && job.final_loss != null ? metric(job.final_loss) : null);
-      speed.show(job.samples_per_second == null || ended || job.status === "paused" ? null : rate(job.samples_per_second));
-      eta.show(moving && job.eta_seconds != null ? duration(job.eta_seconds) : null);
+      const { progress, current_step, total_steps, current_epoch, total_epochs, samples_per_second } = job;
+      done.show(progress == null ? null : NUMBER, percent(progress));
+      step.show(current_step == null ? null : __("step %1", NUMBER) + total(total_steps == null ? null : count(total_steps)), count(current_step), count(total_steps ?? current_step));
+      epoch.show(current_epoch == null ? null : __("epoch %1", NUMBER) + total(total_epochs == null ? null : epochs(total_epochs)), epochs(current_epoch ?? 0), ended ? "" : "0.0");
+      loss.show(ended && job.final_loss != null ? __("final loss %1", NUMBER) : null, metric(job.final_loss));
+      speed.show(samples_per_second == null || ended || job.status === "paused" ? null : __("%1 samples/s", NUMBER), rate(samples_per_second ?? 0));
+      eta = settle(eta, moving ? (job.eta_seconds ?? null) : null, `${job.attempt} ${current_step} ${job.eta_seconds}`, now_ms);
+      const seconds = eta && secondsLeft(eta, now_ms);
+      left.show(seconds === null ? null : __("ETA %1", NUMBER), duration(seconds ?? 0));
       // Before the first point the empty chart says it, in the middle of the view.
       const doing = queueReason(job) ?? (store.series.size > 0 ? phaseText(job) : null);
       setText(phase, doing ?? "");
@@ -82,18 +89,18 @@ export function facts(store: JobStore): Part {
   };
 }
 
-function queueReason({ status, queue }: Job): string | null {
-  return status === "queued" && queue ? `${ordinal(queue.position)} in line · ${queue.reason}` : null;
+function queueReason(job: Job): string | null {
+  return job.status === "queued" && job.queue ? `${__("%1 in line", ordinal(job.queue.position))} · ${job.queue.reason}` : null;
 }
 
 function whenText(job: Job, now_ms: number): string {
   const ended = job.ended_at ? Date.parse(job.ended_at) : now_ms;
   if (job.started_at) {
     const took = duration(coarse((ended - Date.parse(job.started_at)) / 1000, isEnded(job)));
-    const again = (job.attempt ?? 1) > 1 ? `${ordinal(job.attempt!)} attempt · ` : "";
-    return `${again}started ${clock(job.started_at, now_ms)} · ${isEnded(job) ? "took " : ""}${took}`;
+    const again = (job.attempt ?? 1) > 1 ? `${__("%1 attempt", ordinal(job.attempt!))} · ` : "";
+    return `${again}${__("started %1", clock(job.started_at, now_ms))} · ${isEnded(job) ? __("took %1", took) : took}`;
   }
-  return job.submitted_at ? `submitted ${clock(job.submitted_at, now_ms)}` : "";
+  return job.submitted_at ? __("submitted %1", clock(job.submitted_at, now_ms)) : "";
 }
 
 /** Seconds that tick beside an eleven-minute duration would only draw the eye. */

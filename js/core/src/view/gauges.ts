@@ -1,6 +1,7 @@
 // The machine's gauges: a bar with its value, and a strip of the last minutes below.
 
-import { gaugeGroups, type Gauge, type GaugeGroup, type GaugeScope } from "../data/gauges";
+import { __ } from "../i18n";
+import { gaugeGroups, type Gauge, type GaugeGroup, type GaugeScope, type Viewed } from "../data/gauges";
 import { HISTORY } from "../data/store";
 import type { System } from "../wire/protocol";
 import { h, setAttribute, setShown, setText, svg } from "./dom";
@@ -15,7 +16,8 @@ function gaugeView(): GaugeView {
   const warning = h("span", { class: "tl-warning" });
   const value = h("span", { class: "tl-value" });
   const fill = h("i");
-  const bar = h("div", { class: "tl-bar" }, fill);
+  const own = h("i", { class: "tl-own" });
+  const bar = h("div", { class: "tl-bar" }, fill, own);
   const strip = svg("path");
   const history = svg("svg", { class: "tl-strip", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, strip);
   const element = h("div", { class: "tl-gauge", role: "meter", "aria-valuemin": 0, "aria-valuemax": 100 });
@@ -28,7 +30,11 @@ function gaugeView(): GaugeView {
       setText(warning, gauge.warning ? `${gauge.warning} ` : "");
       setAttribute(element, "aria-label", `${group} ${gauge.label}`);
       setAttribute(element, "aria-valuenow", String(Math.round((gauge.fraction ?? 0) * 100)));
-      setAttribute(element, "aria-valuetext", gauge.fraction === null ? "unknown" : `${gauge.warning ?? ""} ${gauge.text}`.trim());
+      setAttribute(element, "aria-valuetext", gauge.fraction === null ? __("unknown") : [gauge.warning, gauge.text, gauge.own && `(${gauge.own.text})`].filter(Boolean).join(" "));
+      setAttribute(element, "title", gauge.own?.text ?? null);
+      // Its own part in full colour, what others use of it fainter behind.
+      setAttribute(element, "data-own", gauge.own ? "" : null);
+      own.style.width = `${(gauge.own?.fraction ?? 0) * 100}%`;
       setAttribute(element, "data-warning", gauge.warning);
       fill.style.width = `${(gauge.fraction ?? 0) * 100}%`;
       setAttribute(strip, "d", stripPath(past));
@@ -59,32 +65,34 @@ export function stripPath(past: readonly (number | null)[]): string {
 
 export interface GaugePanel {
   element: HTMLElement;
-  /** `leased`: the uuids of the GPUs that the viewed job holds. */
-  update(system: System | null, history: readonly System[], leased?: readonly string[]): void;
+  update(system: System | null, history: readonly System[], viewed?: Viewed | null): void;
 }
 
 export function gaugePanel(scope: GaugeScope): GaugePanel {
   const element = h("div", { class: "tl-gauges" });
   let shape = "";
   let views: GaugeView[] = [];
-  let details: HTMLElement[] = [];
+  let details: [HTMLElement, HTMLElement][] = [];
+  let boxes: HTMLElement[] = [];
 
   const build = (groups: readonly GaugeGroup[]): void => {
     views = [];
-    details = groups.map(() => h("span", { class: "tl-dim" }));
-    const built = groups.map((group, k) => {
+    details = groups.map(() => [h("span", { class: "tl-dim tl-gauge-detail" }), h("span", { class: "tl-dim tl-gauge-user" })]);
+    boxes = groups.map((group, k) => {
       const mine = group.gauges.map(() => gaugeView());
       views.push(...mine);
-      const title = h("div", { class: "tl-gauge-title" }, `${group.title} `, details[k]!);
-      return h("div", { class: "tl-gauge-group" }, title, ...mine.map((view) => view.element));
+      const title = h("div", { class: "tl-gauge-title" }, h("span", {}, `${group.title} `), ...details[k]!);
+      // A machine is told by its last group; in a job's view it takes a line of its own, the GPUs are what counts.
+      const host = k === groups.length - 1;
+      return h("div", { class: host ? "tl-gauge-group tl-host" : "tl-gauge-group" }, title, ...mine.map((view) => view.element));
     });
-    element.replaceChildren(...built);
+    element.replaceChildren(...boxes);
   };
 
   return {
     element,
-    update(system, history, leased = []) {
-      const groups = gaugeGroups(system, scope, leased);
+    update(system, history, viewed = null) {
+      const groups = gaugeGroups(system, scope, viewed);
       // A GPU can be lost or come back; then the panel is built anew, else only filled.
       const now = groups.map((group) => `${group.title} ${group.gauges.length}`).join("|");
       if (now !== shape) build(groups);
@@ -93,9 +101,13 @@ export function gaugePanel(scope: GaugeScope): GaugePanel {
       const past = history.map((reading) => gaugeGroups(reading, scope));
       let k = 0;
       groups.forEach((group, at) => {
-        setText(details[at]!, group.detail);
-        // A long one is cut off on the page.
-        setAttribute(details[at]!, "title", group.detail || null);
+        setAttribute(boxes[at]!, "data-held", group.held ? "" : null);
+        const [detail, user] = details[at]!;
+        setText(detail, group.detail);
+        setText(user, group.user);
+        // Long ones are cut off on the page.
+        setAttribute(detail, "title", group.detail || null);
+        setAttribute(user, "title", group.user || null);
         group.gauges.forEach((gauge, i) => {
           const before = past.map((reading) => reading.find((g) => g.title === group.title)?.gauges[i]?.fraction ?? null);
           views[k]?.show(group.title, gauge, before);

@@ -1,18 +1,32 @@
 // The head of a job: its state, its name, how fresh the page's knowledge is, and what can be done.
 
+import { __ } from "../i18n";
 import { age } from "../data/format";
 import type { JobChannel } from "../wire/channel";
 import { controls, type SendAction } from "./controls";
 import { h, setAttribute, setShown, setText } from "./dom";
 import { statusBadge } from "./status";
 
-const LIVE_WORDS: Record<string, string> = {
-  connecting: "connecting…",
-  live: "live",
-  reconnecting: "reconnecting",
-  missing: "not found",
-  forbidden: "not signed in",
-};
+/** How fresh the page's knowledge is, in a word or two; empty where that is no news. */
+function liveText({ live, via, silent_ms }: JobChannel): string {
+  // How old the numbers are matters only when they are not being renewed.
+  const old = (): string => __("%1 old", age(silent_ms / 1000));
+  switch (live) {
+    case "connecting":
+      return __("connecting…");
+    case "live":
+      if (via === "polling") return `${__("every few seconds")} · ${old()}`;
+      return via === "kernel" ? __("live, through the kernel") : __("live");
+    case "reconnecting":
+      return `${__("reconnecting")} · ${old()}`;
+    case "missing":
+      return __("not found");
+    case "forbidden":
+      return __("not signed in");
+    default:
+      return "";
+  }
+}
 
 export interface Part {
   element: HTMLElement;
@@ -37,10 +51,9 @@ export function header(channel: JobChannel, send: SendAction): Part {
       setShown(id, Boolean(job.name) && job.name !== job.job_id);
       setShown(badge.element, job.status != null || channel.live === "connecting");
       setAttribute(live, "data-live", channel.live);
-      // How old the numbers are matters only when they are not being renewed.
-      const old = channel.live === "reconnecting" ? ` · ${age(channel.silent_ms / 1000)} old` : "";
-      setText(live, (LIVE_WORDS[channel.live] ?? "") + old);
-      setShown(live, channel.live in LIVE_WORDS);
+      const words = liveText(channel);
+      setText(live, words);
+      setShown(live, words !== "");
       update();
     },
   };

@@ -1,18 +1,25 @@
 // The view of one job, the same in a notebook's cell and in a JupyterLab tab.
 
+import { sourceOf } from "../data/source";
+import { __ } from "../i18n";
 import { askOfJob, getJob, ServerError, type Server } from "../wire/server";
 import { watchJob } from "../wire/shared";
 import { isEnded, isReleased, type Job } from "../wire/protocol";
-import { alerts } from "./alerts";
+import { alerts, alertsPage } from "./alerts";
 import { charts } from "./charts";
+import { detail } from "./detail";
 import { h, setAttribute, setShown, setText } from "./dom";
 import { facts, progressBar } from "./facts";
+import { filesPage } from "./files";
 import { gaugePanel } from "./gauges";
 import { header } from "./header";
 import { kept } from "./kept";
+import { logPage } from "./log";
 import { outcome } from "./outcome";
 import { painter } from "./painter";
+import { settingsPage } from "./settings";
 import { pauseText, statusWord } from "./status";
+import { tabs } from "./tabs";
 import { colorsOf, onThemeChange } from "./theme";
 
 export interface JobViewOptions {
@@ -23,12 +30,19 @@ export interface JobViewOptions {
   signal: AbortSignal;
   /** Opens a console on the kernel that is kept after the job's end; left out where the page has none. */
   openConsole?: () => Promise<void>;
+  /** Opens the form with the job's parameters; left out where the page has none. */
+  launchAgain?: () => void;
+}
+
+export interface JobView {
+  /** The main charts as a PNG's data URL; null before there is a point. */
+  picture(): string | null;
 }
 
 const TICK_MS = 1_000;
 
 /** Puts a live view of the job into `host`, until `signal` aborts. */
-export function mountJob(host: HTMLElement, { server, job_id, name, signal, openConsole }: JobViewOptions): void {
+export function mountJob(host: HTMLElement, { server, job_id, name, signal, openConsole, launchAgain }: JobViewOptions): JobView {
   const channel = watchJob(server, job_id, name, signal);
   const { store } = channel;
   // The attribute keeps Jupyter's single-key shortcuts from acting on keys pressed on our buttons.
@@ -46,7 +60,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
   });
   const bar = progressBar(store);
   const row = facts(store);
-  const news = alerts(store);
+  const news = alerts(store, () => pages.open("alerts", true));
   const why = outcome(store, () => getJob(server, job_id));
   const left = kept(store, {
     end: () => askOfJob(server, job_id, "end_kernel"),
@@ -55,37 +69,54 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     signal,
   });
   const color = colorsOf(section);
-  const curves = charts(store, color, signal);
+  const curves = charts(sourceOf(channel, server), color, signal);
   const gauges = gaugePanel("job");
-  const aside = h("aside", { "aria-label": "Machine" }, gauges.element);
+  const aside = h("aside", { "aria-label": __("Machine") }, gauges.element);
   const body = h("div", { class: "tl-body" }, curves.main, aside, curves.small);
+  const known = detail(store, server, () => paint());
+  const pages = tabs(__("Views of the job"), [
+    { name: "curves", label: __("Curves"), page: () => ({ element: body }) },
+    { name: "log", label: __("Log"), page: () => logPage(store, server, signal) },
+    { name: "files", label: __("Files"), page: () => filesPage(store, server, known) },
+    { name: "settings", label: __("Settings"), page: () => settingsPage(store, known, { launchAgain: launchAgain ?? null }) },
+    { name: "alerts", label: __("Alerts"), page: () => alertsPage(store) },
+  ]);
   const trouble = h("p", { class: "tl-trouble" });
   // Only changes of state are spoken; numbers that change every second would never let a screen reader finish.
   const spoken = h("div", { class: "tl-sr", role: "status" });
-  const card = h("div", { class: "tl-card" }, head.element, bar.element, row.element, news.element, why.element, left.element, trouble, body, spoken);
+  const parts = [head, bar, row, news, why, left];
+  const card = h("div", { class: "tl-card" }, spoken, ...parts.map(({ element }) => element), trouble, pages.bar, pages.panels);
   section.append(card);
   host.append(section);
 
   let said = "";
+  /** Whether it was decided what a job that has ended shows first. */
+  let looked = false;
   const draw = (): void => {
     const now = Date.now();
     const { job } = store;
     const ended = isEnded(job);
     const trouble_text = troubleText(channel.live);
-    for (const part of [head, bar, row, news, why, left]) part.update(now);
+    for (const part of parts) part.update(now);
     setText(trouble, trouble_text ?? "");
     setShown(trouble, trouble_text !== null);
-    gauges.update(store.system, store.history, ended || isReleased(job) ? [] : (job.gpus ?? []));
+    gauges.update(store.system, store.history, { job_id, gpus: ended || isReleased(job) ? [] : (job.gpus ?? []) });
     // A finished job has no claim on the machine; one seen ending keeps its last readings, so that nothing jumps.
     const gpus = store.system?.gpus?.length ?? 0;
     setAttribute(body, "data-gauges", ended && !store.system ? "none" : gpus > 1 ? "below" : "beside");
     setAttribute(aside, "data-past", ended ? "" : null);
-    const known = trouble_text === null || store.series.size > 0;
-    const curveless = ended && store.series.size === 0;
-    setShown(body, known && !curveless);
-    setShown(row.element, known);
+    const there = trouble_text === null || store.series.size > 0;
+    for (const element of [pages.bar, pages.panels, row.element]) setShown(element, there);
+    // One that left no curve shows what it said instead. With the end all curves have come.
+    if (channel.live === "ended" && !looked) {
+      looked = true;
+      if (store.series.size === 0 && pages.opened === "curves") pages.open("log");
+    }
+    pages.count("files", known.job?.files?.length ?? 0);
+    pages.count("alerts", job.alerts?.length ?? 0, "warn");
+    pages.update(now);
     curves.update();
-    setAttribute(section, "aria-label", `Training job ${job.name || job_id}`);
+    setAttribute(section, "aria-label", __("Training job %1", job.name || job_id));
     setAttribute(section, "data-points", String(curves.points));
     const state = stateText(job);
     const words = said && state !== said ? [state, ...news.fresh()] : news.fresh();
@@ -117,6 +148,19 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
   );
   request();
   draw();
+  return { picture: () => (curves.points > 0 ? opaque(curves.main.querySelector("canvas"), color("--tl-bg")) : null) };
+}
+
+/** What is drawn on a canvas as a PNG's data URL: on the page's own ground, as it is looked at on any other. */
+function opaque(canvas: HTMLCanvasElement | null, ground: string): string | null {
+  if (!canvas || canvas.width === 0) return null;
+  const copy = h("canvas", { width: canvas.width, height: canvas.height });
+  const ctx = copy.getContext("2d");
+  if (!ctx) return null;
+  ctx.fillStyle = ground;
+  ctx.fillRect(0, 0, copy.width, copy.height);
+  ctx.drawImage(canvas, 0, 0);
+  return copy.toDataURL();
 }
 
 /** A job's state as it is spoken. */
@@ -125,7 +169,7 @@ function stateText(job: Job): string {
 }
 
 function troubleText(live: string): string | null {
-  if (live === "missing") return "This server does not know the job. It may have been deleted, or it ran on another server.";
-  if (live === "forbidden") return "You are not signed in to this server, or may not watch this job. Sign in, and come back to this page.";
+  if (live === "missing") return __("This server does not know the job. It may have been deleted, or it ran on another server.");
+  if (live === "forbidden") return __("You are not signed in to this server, or may not watch this job. Sign in, and come back to this page.");
   return null;
 }

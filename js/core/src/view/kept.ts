@@ -1,5 +1,6 @@
 // The kernel that is kept after the end of its job's work: that it holds memory, until when, and what to do about it.
 
+import { __ } from "../i18n";
 import { clock, gigabytes } from "../data/format";
 import type { JobStore } from "../data/store";
 import { isEnded, type Job } from "../wire/protocol";
@@ -25,16 +26,16 @@ export function kept(store: JobStore, { end, read, openConsole, signal }: KeptOp
   const button = (label: string, style = "", title: string | null = null): HTMLButtonElement =>
     h("button", { type: "button", class: `tl-button ${style}`.trim(), title }, label);
   const words = h("span", { class: "tl-kept-text" });
-  const open = button("Open console", "", "Look at what the training left in its kernel");
-  const ask = button("End kernel…", "tl-quiet");
-  const yes = button("End it", "tl-danger");
-  const no = button("Keep it");
+  const open = button(__("Open console"), "", __("Look at what the training left in its kernel"));
+  const ask = button(__("End kernel…"), "tl-quiet");
+  const yes = button(__("End it"), "tl-danger");
+  const no = button(__("Keep it"));
   const refusal = h("p", { class: "tl-refused", role: "alert" });
   const begin = (): boolean => {
     if (!under_way) setText(refusal, "");
     return !under_way;
   };
-  const asked = question({ ask, yes, no, text: "What is only in its memory is lost.", begin, update: () => update() });
+  const asked = question({ ask, yes, no, text: __("What is only in its memory is lost."), begin, update: () => update() });
   const buttons = h("span", { class: "tl-controls" }, open, ask, asked.prompt);
   const element = h("div", { class: "tl-kept" }, words, buttons, refusal);
   let under_way = false;
@@ -104,9 +105,9 @@ export function kept(store: JobStore, { end, read, openConsole, signal }: KeptOp
 
   function keptText(job: Job, now_ms: number): string {
     const memory = job.kept?.memory_gb;
-    const holds = memory == null ? "" : ` · holds ${gigabytes(memory, null)}`;
-    if (ending()) return `Ending its kernel…${holds}`;
+    const holds = memory == null ? "" : ` · ${__("holds %1", gigabytes(memory, null))}`;
+    if (ending()) return `${__("Ending its kernel…")}${holds}`;
     const until = job.kept?.until;
-    return `Kernel kept${until ? ` until ${clock(until, now_ms)}` : ""}${holds}`;
+    return `${until ? __("Kernel kept until %1", clock(until, now_ms)) : __("Kernel kept")}${holds}`;
   }
 }

@@ -1,19 +1,22 @@
 // How a job ended badly: the reason first, traceback and output when asked for. A good end needs no words.
 
+import { __ } from "../i18n";
 import type { JobStore } from "../data/store";
 import { count } from "../data/format";
+import { Terminal } from "../data/terminal";
 import type { Job } from "../wire/protocol";
 import { h, setAttribute, setShown, setText } from "./dom";
 import type { Part } from "./header";
+import { lineNodes } from "./logtext";
 
 /** `detail` asks the server for all there is to say of the job: the output's last lines come with that alone. */
 export function outcome(store: JobStore, detail: () => Promise<Job>): Part {
   const what = h("p", { class: "tl-what" });
   const hint = h("p");
-  const text = h("pre", { tabindex: 0, "aria-label": "Traceback" });
-  const details = h("details", {}, h("summary", {}, "Traceback"), text);
-  const output = h("pre", { tabindex: 0, "aria-label": "Last lines of output" });
-  const lines = h("details", {}, h("summary", {}, "Last lines of output"), output);
+  const text = h("pre", { tabindex: 0, "aria-label": __("Traceback") });
+  const details = h("details", {}, h("summary", {}, __("Traceback")), text);
+  const output = h("pre", { tabindex: 0, "aria-label": __("Last lines of output") });
+  const lines = h("details", {}, h("summary", {}, __("Last lines of output")), output);
   const element = h("div", { class: "tl-why" }, what, hint, details, lines);
 
   /** Which end the output was asked for: a job may be resumed and fail again. */
@@ -24,22 +27,23 @@ export function outcome(store: JobStore, detail: () => Promise<Job>): Part {
     if (!lines.open || asked === end) return;
     asked = end;
     if (job.exit?.output) {
-      setText(output, job.exit.output);
+      showOutput(output, job.exit.output);
       return;
     }
     setText(output, "…");
     const answer = (said: string): void => {
-      if (asked === end) setText(output, said);
+      if (asked === end) showOutput(output, said);
     };
     detail().then(
-      ({ output_tail }) => answer(output_tail || "It wrote nothing."),
+      ({ output_tail }) => answer(output_tail || __("It wrote nothing.")),
       () => {
-        answer("The output could not be read. Close this and open it again.");
+        answer(__("The output could not be read. Close this and open it again."));
         asked = "";
       },
     );
   };
   lines.addEventListener("toggle", read);
+  let traced = "";
 
   return {
     element,
@@ -52,8 +56,9 @@ export function outcome(store: JobStore, detail: () => Promise<Job>): Part {
       setText(what, reason);
       setText(hint, job.hint ?? "");
       setShown(hint, Boolean(job.hint));
-      setText(text, job.traceback ?? "");
-      setShown(details, Boolean(job.traceback));
+      const traceback = job.traceback ?? "";
+      if (traceback !== traced) showOutput(text, (traced = traceback));
+      setShown(details, traceback !== "");
       setShown(lines, job.status !== "cancelled");
       read();
     },
@@ -61,16 +66,23 @@ export function outcome(store: JobStore, detail: () => Promise<Job>): Part {
 }
 
 function reasonText(job: Job): string | null {
-  const at = job.current_step ? ` at step ${count(job.current_step)}` : "";
+  const at = job.current_step ? count(job.current_step) : null;
   switch (job.status) {
     case "failed":
-      return job.error || `The training failed${at}, without a word why.`;
+      return job.error || (at ? __("The training failed at step %1, without a word why.", at) : __("The training failed, without a word why."));
     case "interrupted":
-      return job.error || `The training vanished${at} without a word: its process or its machine is gone.`;
+      return job.error || (at ? __("The training vanished at step %1 without a word: its process or its machine is gone.", at) : __("The training vanished without a word: its process or its machine is gone."));
     case "cancelled":
       // Stopped on request: the status says all of it, unless stopping took more than asking.
       return job.error || null;
     default:
       return null;
   }
+}
+
+/** Text as a terminal shows it. */
+function showOutput(element: HTMLElement, text: string): void {
+  const terminal = new Terminal();
+  terminal.write(text);
+  element.replaceChildren(...terminal.lines.flatMap((line, k) => (k > 0 ? ["\n", ...lineNodes(line)] : lineNodes(line))));
 }

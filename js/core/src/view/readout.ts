@@ -1,41 +1,49 @@
 // What stands under the pointer: where it is, and what each curve came to there.
 
-import { lastOf, type Bucket } from "../data/bucket";
-import { clockSeconds, count, metric, seriesTitle, seriesValue, stepsText } from "../data/format";
-import type { Series } from "../data/series";
-import type { Table } from "../data/table";
+import type { Reading } from "../chart/plot";
+import { clockSeconds, count, metric, seriesValue } from "../data/format";
+import { __ } from "../i18n";
 import { h } from "./dom";
 
-/** The bucket in force at an x: an eval loss holds until the next evaluation. */
-export function bucketAt(series: Series | undefined, x: number): Bucket | undefined {
-  return series?.main.buckets[series.main.indexAt(x)];
-}
+/** More curves than these would cover the chart. */
+const MOST = 12;
 
-/** The rows of the read-out for one row of the table. */
-export function readoutRows(shown: readonly Series[], table: Table, index: number): HTMLElement[] {
-  const x = table.x[index]!;
-  const here = shown[table.ys.findIndex((column) => column[index] !== undefined)];
-  const steps = stepsText(bucketAt(here, x)?.x0 ?? x, here?.width ?? 1);
-  const time = bucketAt(shown[0], x)?.time;
-  const rows: HTMLElement[] = [h("div", { class: "tl-dim" }, `${steps}${time ? ` · ${clockSeconds(time)}` : ""}`)];
-  for (const series of shown) {
-    const bucket = bucketAt(series, x);
-    if (!bucket) continue;
-    rows.push(row(seriesTitle(series.name), seriesValue(series.name, lastOf(bucket))));
-    const { min, max, n } = bucket;
-    if (min !== null && max !== null && min < max) rows.push(row("", `${seriesValue(series.name, min)} … ${seriesValue(series.name, max)}`, true));
-    if (n > 1 && bucket.nan + bucket.inf > 0) rows.push(row("", badText(bucket), true));
-    const old = series.superseded.buckets[series.superseded.indexAt(x)];
-    if (old && x < old.x0 + series.width) rows.push(row("earlier", seriesValue(series.name, lastOf(old)), true));
-  }
+/**
+ * The rows for what stands under the pointer; `name` is the series whose values they are where a label is not its name.
+ * On a logarithmic scale what is not above zero is not drawn, and the read-out says so.
+ */
+export function readoutRows(readings: readonly Reading[], nameOf: (k: number) => string, logY: boolean): HTMLElement[] {
+  const first = readings.find(({ n }) => n > 0) ?? readings[0];
+  if (!first) return [];
+  const time = first.time ? clockSeconds(first.time) : "";
+  const rows: HTMLElement[] = [h("div", { class: "tl-dim" }, [first.text_x, first.text_x === time ? "" : time].filter(Boolean).join(" · "))];
+  readings.slice(0, MOST).forEach((reading, k) => {
+    if (reading.n === 0) return;
+    const say = (value: Reading["value"]): string => seriesValue(nameOf(k), value);
+    const { value, smoothed, min, max, n, nan, inf, earlier, color } = reading;
+    const main = h("b", {}, say(smoothed ?? value));
+    rows.push(h("div", { class: "tl-readout-row", style: `--tl-key: var(${color})` }, h("span", { class: "tl-dim tl-key" }, reading.label), main));
+    if (smoothed !== null && smoothed !== value) rows.push(detail(__("as logged"), say(value)));
+    if (min !== null && max !== null && min < max) rows.push(detail("", `${say(min)} … ${say(max)}`));
+    if (n > 1 && nan + inf > 0) rows.push(detail("", badText(nan, inf)));
+    if (logY && typeof value === "number" && value <= 0) rows.push(detail("", __("not on a log scale")));
+    if (earlier !== undefined) rows.push(detail(__("earlier"), say(earlier)));
+  });
+  if (readings.length > MOST) rows.push(detail("", __("and %1 more", readings.length - MOST)));
   return rows;
 }
 
+/** The same in a sentence, for who hears it. */
+export function spokenReading(readings: readonly Reading[], nameOf: (k: number) => string): string {
+  const said = readings.flatMap((reading, k) => (reading.n === 0 ? [] : [`${reading.label} ${seriesValue(nameOf(k), reading.smoothed ?? reading.value)}`]));
+  return [readings.find(({ n }) => n > 0)?.text_x, ...said].filter(Boolean).join(", ");
+}
+
 /** 3 NaN, 1 ∞ */
-function badText({ nan, inf }: Bucket): string {
+function badText(nan: number, inf: number): string {
   return [nan > 0 ? `${count(nan)} ${metric("nan")}` : "", inf > 0 ? `${count(inf)} ${metric("inf")}` : ""].filter(Boolean).join(", ");
 }
 
-function row(title: string, value: string, dim = false): HTMLElement {
-  return h("div", { class: "tl-readout-row" }, h("span", { class: "tl-dim" }, title), h(dim ? "span" : "b", { class: dim ? "tl-dim" : null }, value));
+function detail(title: string, value: string): HTMLElement {
+  return h("div", { class: "tl-readout-row" }, h("span", { class: "tl-dim" }, title), h("span", { class: "tl-dim" }, value));
 }

@@ -1,5 +1,6 @@
 // The words and marks for a job's state, the same wherever a job is shown.
 
+import { __ } from "../i18n";
 import { count, ordinal } from "../data/format";
 import { isEnded, isReleased, type Job } from "../wire/protocol";
 import { h, setAttribute, setText } from "./dom";
@@ -7,38 +8,52 @@ import { h, setAttribute, setText } from "./dom";
 /** The mark's shape says it too: colour never stands alone. */
 type Mark = "run" | "wait" | "hold" | "free" | "fail" | "done" | "stop";
 
-const WORDS: Record<string, readonly [string, Mark]> = {
-  queued: ["Queued", "wait"],
-  starting: ["Starting", "wait"],
-  running: ["Running", "run"],
-  paused: ["Paused", "hold"],
-  pausing: ["Pausing", "hold"],
-  cancelling: ["Cancelling", "stop"],
-  completed: ["Completed", "done"],
-  failed: ["Failed", "fail"],
-  cancelled: ["Cancelled", "stop"],
-  interrupted: ["Interrupted", "fail"],
+const MARKS: Record<string, Mark> = {
+  queued: "wait",
+  starting: "wait",
+  running: "run",
+  paused: "hold",
+  pausing: "hold",
+  cancelling: "stop",
+  completed: "done",
+  failed: "fail",
+  cancelled: "stop",
+  interrupted: "fail",
 };
 
-export function statusWord(job: Pick<Job, "status">): string {
-  return WORDS[job.status ?? ""]?.[0] ?? (job.status || "…");
+export function statusWord({ status }: Pick<Job, "status">): string {
+  const words: Record<string, string> = {
+    queued: __("Queued"),
+    starting: __("Starting"),
+    running: __("Running"),
+    paused: __("Paused"),
+    pausing: __("Pausing"),
+    cancelling: __("Cancelling"),
+    completed: __("Completed"),
+    failed: __("Failed"),
+    cancelled: __("Cancelled"),
+    interrupted: __("Interrupted"),
+  };
+  return words[status ?? ""] ?? (status || "…");
 }
 
 export function statusMark(job: Pick<Job, "status" | "pause">): string {
-  return isReleased(job) ? "free" : WORDS[job.status ?? ""]?.[1] ?? "wait";
+  return isReleased(job) ? "free" : MARKS[job.status ?? ""] ?? "wait";
 }
 
 /** What a pause has come to, or null where there is none. */
 export function pauseText(job: Job): string | null {
   const release = job.pause === "release";
-  if (job.status === "pausing") return release ? "freeing the GPU…" : "holding…";
+  if (job.status === "pausing") return release ? __("freeing the GPU…") : __("holding…");
   if (job.status !== "paused") return null;
-  return `${release ? "GPU freed" : "held"}${job.current_step == null ? "" : ` at ${count(job.current_step)}`}`;
+  if (job.current_step == null) return release ? __("GPU freed") : __("held");
+  const step = count(job.current_step);
+  return release ? __("GPU freed at %1", step) : __("held at %1", step);
 }
 
 /** What a queued job waits for, in short and with its place. */
 function queueText(job: Job): string {
-  if (!job.queue) return "waiting its turn";
+  if (!job.queue) return __("waiting its turn");
   return `${job.queue.reason.split(":")[0]} · ${ordinal(job.queue.position)}`;
 }
 
@@ -49,7 +64,7 @@ export function phaseText(job: Job): string | null {
   if (pause !== null) return pause;
   if (job.status === "queued") return queueText(job);
   if (job.phase) return job.phase === "training" ? null : `${job.phase}…`;
-  return job.status === "starting" ? "starting its kernel…" : null;
+  return job.status === "starting" ? __("starting its kernel…") : null;
 }
 
 /** A status mark, with its word beside it or, in a list, for screen readers only. */

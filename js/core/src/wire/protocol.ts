@@ -87,6 +87,8 @@ export interface Job {
   exit?: { code?: number | null; signal?: number | null; output?: string | null } | null;
   /** What it was asked to do: its name, kind, parameters and resources. Of environment variables the names alone. */
   spec?: Record<string, unknown> | null;
+  /** What it gave away by name. */
+  artifacts?: string[] | null;
   /** The newest values of its loss, oldest first; only the list of jobs has them. */
   spark?: (number | null)[] | null;
   // What follows only the answer about this one job has.

@@ -1,5 +1,6 @@
 // The server as the front end sees it: requests and sockets under `trainlive/`, and the one found from a Jupyter page.
 
+import type { WindowFrame, WindowRequest, WireBucket } from "./frames";
 import type { Action, Job, System } from "./protocol";
 
 /** Whoever hosts the front end provides this: a page by its cookies, JupyterLab by its server settings. */
@@ -13,40 +14,56 @@ export interface Server {
   href(path: string): string | null;
 }
 
-/** An answer other than success; `reason` is the server's own word for it. */
+/** An answer other than success; `reason` is the server's own word for it, and `field` names what was wrong in the request. */
 export class ServerError extends Error {
   constructor(
     readonly status: number,
     message: string,
     readonly reason: string | null = null,
+    readonly field: string | null = null,
   ) {
     super(message);
     this.name = "ServerError";
   }
 }
 
-async function json<T>(response: Response): Promise<T> {
+/** The answer's content; raises ServerError where it is none. */
+export async function json<T>(response: Response): Promise<T> {
   if (response.ok) return (await response.json()) as T;
   let message = `The server answered ${response.status}.`;
   let reason: string | null = null;
+  let field: string | null = null;
   try {
-    const body = (await response.json()) as { message?: unknown; reason?: unknown };
+    const body = (await response.json()) as { message?: unknown; reason?: unknown; field?: unknown };
     if (typeof body.message === "string" && body.message) message = body.message;
     if (typeof body.reason === "string") reason = body.reason;
+    if (typeof body.field === "string") field = body.field;
   } catch {
     // A proxy's error page is not JSON; the status says what is known.
   }
-  throw new ServerError(response.status, message, reason);
+  throw new ServerError(response.status, message, reason, field);
 }
 
-const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
+export const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
 
 export async function getJob(server: Server, job_id: string): Promise<Job> {
   return json<Job>(await server.request(jobPath(job_id)));
 }
 
+export interface JobPage {
+  /** Newest first. */
+  jobs: Job[];
+  /** Where the older ones begin; null where there are none. */
+  next_cursor: string | null;
+}
+
+/** The newest jobs, `limit` of them (1 to 500). */
+export async function listPage(server: Server, { limit = 50 } = {}): Promise<JobPage> {
+  return json<JobPage>(await server.request(`api/training/jobs?limit=${limit}`));
+}
+
 export async function listJobs(server: Server): Promise<Job[]> {
-  return (await json<{ jobs: Job[] }>(await server.request("api/training/jobs"))).jobs;
+  return (await listPage(server)).jobs;
 }
 
 const REQUESTS = {
@@ -64,10 +81,34 @@ export async function askOfJob(server: Server, job_id: string, action: Exclude<A
   return json<Job>(await server.request(`${jobPath(job_id)}/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
 }
 
+/** Removes a job that has ended, with its files. */
+export async function deleteJob(server: Server, job_id: string): Promise<void> {
+  const response = await server.request(jobPath(job_id), { method: "DELETE" });
+  if (!response.ok) await json(response);
+}
+
 /** Has the server's kernel API know the kernel that is kept of an ended job; the id by which it does. */
 export async function openConsole(server: Server, job_id: string): Promise<string> {
   const answer = json<{ kernel_id: string }>(await server.request(`${jobPath(job_id)}/console`, { method: "POST", body: "{}" }));
   return (await answer).kernel_id;
+}
+
+/** A part of some curves, as the job's connection would answer it, in as many buckets. */
+export async function getWindow(server: Server, job_id: string, request: WindowRequest): Promise<WindowFrame> {
+  const { names, x0, x1, px, axis, smoothing } = request;
+  const points = Math.max(16, Math.floor(smoothing > 0 ? px / 3 : px * 0.4));
+  const query = new URLSearchParams({ axis, points: String(Math.min(5_000, points)), smoothing: String(smoothing) });
+  for (const name of names) query.append("names", name);
+  if (x0 !== null) query.set("x0", String(x0));
+  if (x1 !== null) query.set("x1", String(x1));
+  const { seq, series } = await json<MetricsAnswer>(await server.request(`${jobPath(job_id)}/metrics?${query.toString()}`));
+  const buckets = Object.fromEntries(Object.entries(series).map(([name, curve]) => [name, curve.buckets]));
+  return { type: "window", id: null, seq, axis, buckets };
+}
+
+interface MetricsAnswer {
+  seq: number;
+  series: Record<string, { n: number; buckets: WireBucket[] }>;
 }
 
 export async function getSystem(server: Server): Promise<System> {

@@ -1,0 +1,210 @@
+"""The jobs in JupyterLab: panel, tabs, status bar, running list, notifications; and what Notebook 7 has room for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+from ..real_server import RealServer
+from .conftest import log_in, shoot, theme, write_notebook
+
+#: Logs until it is told to stop.
+ENDLESS = (
+    "import itertools, time, jupyter_trainlive as t\n"
+    "for step in itertools.count(1):\n"
+    "    t.log({'loss': 5 / step ** 0.5}, step=step, total_steps=3000)\n"
+    "    time.sleep(0.02)\n"
+)
+DONE = "import jupyter_trainlive as t\nfor step in range(1, 33): t.log({'loss': 5 / step}, step=step)\n"
+#: Raises an alert, and ends in an error that looks like markup, once there is a file.
+UNLUCKY = (
+    "import os, time, jupyter_trainlive as t\n"
+    "for step in range(1, 9): t.log({'loss': float('nan') if step > 4 else 1.0}, step=step)\n"
+    "while not os.path.exists('end'): time.sleep(0.05)\n"
+    "raise RuntimeError('<b>out</b> of [luck](http://here)')\n"
+)
+#: A page that is not in front, and that remembers what the system was told and how many tones were played.
+LISTENED = """
+    document.hasFocus = () => false;
+    window.told = [];
+    window.tones = 0;
+    const shown = window.Notification;
+    window.Notification = class extends shown {
+      constructor(title, options) { super(title, options); window.told.push([title, options.body]); }
+    };
+    const start = OscillatorNode.prototype.start;
+    OscillatorNode.prototype.start = function (...when) { window.tones += 1; return start.apply(this, when); };
+"""
+
+
+def open_lab(page: Page, server: RealServer, query: str = "") -> None:
+    page.goto(f"{server.url}lab{query}")
+    page.wait_for_function("() => window.jupyterapp")
+    page.evaluate("() => window.jupyterapp.restored")
+
+
+def run(page: Page, command: str, **args: object) -> None:
+    page.evaluate("([command, args]) => { void window.jupyterapp.commands.execute(command, args) }", [command, args])
+
+
+def row(page: Page, job_id: str) -> Locator:
+    return page.locator(f".tl-panel [data-job={job_id}]")
+
+
+def tab(page: Page, name: str) -> Locator:
+    return page.locator("#jp-main-dock-panel .lm-TabBar-tab").filter(has_text=name)
+
+
+def toasts(page: Page) -> Locator:
+    return page.locator(".Toastify__toast")
+
+
+def test_a_job_is_seen_all_over_the_lab_from_its_start_to_its_end(lab: RealServer, page: Page, tmp_path: Path) -> None:
+    before = lab.submit("raise RuntimeError('long ago')", name="long-ago")
+    base = lab.submit(DONE, name="docs-base")
+    lab.wait(before, "failed")
+    lab.wait(base, "completed")
+    log_in(page, lab)
+    open_lab(page, lab, "?reset")
+    theme(page, "JupyterLab Light")
+    run(page, "trainlive:show-jobs")
+    expect(row(page, base)).to_contain_text("0.156")
+    expect(page.get_by_label("Search jobs")).to_be_focused()
+
+    # It is submitted by somebody else, and appears by itself.
+    job_id = lab.submit(ENDLESS, name="docs-sft")
+    lab.submit(UNLUCKY, name="docs-sft-bs64", cwd=str(tmp_path))
+    expect(row(page, job_id)).to_contain_text("%", timeout=20_000)
+    expect(page.locator(".trainlive-status")).to_have_text(re.compile(r"^\d+ running"))
+    page.get_by_label("Search jobs").focus()
+    for _ in ("the filter", "Compare…", "the first row"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    expect(page.locator(".tl-panel .tl-job").last).to_be_focused()
+    row(page, job_id).press("Enter")
+    job = page.locator(".tl-tab section.tl")
+    expect(job).to_have_attribute("data-status", "running")
+    expect(row(page, job_id)).to_have_attribute("aria-current", "true")
+    expect(tab(page, "docs-sft")).to_have_text(re.compile(r"^\d+\s% · docs-sft$"))
+    expect(toasts(page)).to_contain_text("docs-sft-bs64: The loss was NaN")
+
+    # Asked from its row's menu.
+    row(page, job_id).click(button="right")
+    page.get_by_role("menuitem", name="Hold").click()
+    expect(job).to_have_attribute("data-status", "paused")
+    expect(row(page, job_id)).to_contain_text("held at", timeout=10_000)
+    expect(tab(page, "docs-sft").locator("svg .trainlive-amber")).to_be_visible()
+
+    (tmp_path / "end").touch()
+    expect(toasts(page)).to_have_count(2, timeout=15_000)
+    failure = toasts(page).filter(has_text="failed")
+    expect(failure).to_contain_text("docs-sft-bs64 failed: RuntimeError: <b>out</b> of [luck](http://here)")
+    shoot(page, "lab-light")
+    theme(page, "JupyterLab Dark")
+    shoot(page, "lab-dark")
+    theme(page, "JupyterLab Light")
+    failure.get_by_role("button", name="Open").click()
+    expect(tab(page, "docs-sft-bs64")).to_have_class(re.compile("lm-mod-current"))
+
+    # After a reload everything is where it was, and what has happened is no news.
+    page.wait_for_timeout(1500)  # JupyterLab writes down where things are a second after they changed.
+    open_lab(page, lab)
+    expect(row(page, job_id)).to_contain_text("held at")
+    expect(tab(page, "docs-sft-bs64")).to_have_class(re.compile("lm-mod-current"))
+    expect(tab(page, "%")).to_be_visible()
+    expect(toasts(page)).to_have_count(0)
+
+    run(page, "running:show-panel")
+    item = page.get_by_role("region", name="Training Section").get_by_role("treeitem", name="docs-sft")
+    expect(item).to_contain_text("held at")
+    shoot(page, "lab-running")
+    item.hover()
+    item.get_by_title("Cancel Training").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Keep going").click()
+    assert lab.job(job_id)["status"] == "paused"
+    item.hover()
+    item.get_by_title("Cancel Training").click()
+    dialog.get_by_role("button", name="Stop it").click()
+    lab.wait(job_id, "cancelled")
+    expect(toasts(page)).to_contain_text("docs-sft was cancelled", timeout=15_000)
+    expect(item).to_be_hidden()
+
+
+def test_notebook_shows_the_jobs_in_a_tab_of_its_files_and_beside_a_notebook(lab: RealServer, page: Page) -> None:
+    job_id = lab.submit(ENDLESS, name="docs-sft")
+    kept = lab.submit(DONE, name="docs-kept", keep_kernel=300)
+    log_in(page, lab)
+    page.goto(f"{lab.url}tree")
+    page.get_by_role("tab", name="Training").click()
+    expect(row(page, job_id)).to_contain_text("%", timeout=20_000)
+    shoot(page, "notebook-panel")
+    row(page, job_id).click()
+    expect(page.locator("section.tl")).to_have_attribute("data-status", "running")
+    expect(page.get_by_role("tab", name="docs-sft")).to_have_text(re.compile(r"^\d+\s% · docs-sft$"))
+    shoot(page, "notebook-job")
+    page.get_by_role("tab", name="Running").click()
+    expect(page.get_by_role("region", name="Training Section").get_by_role("treeitem", name="docs-sft")).to_be_visible()
+
+    page.goto(f"{lab.url}notebooks/{write_notebook(lab, 'beside.ipynb', '1 + 1')}")
+    page.wait_for_selector(".jp-Cell")
+    page.get_by_role("menuitem", name="View").click()
+    page.get_by_text("Show Training Jobs").click()
+    row(page, job_id).click()
+    job = page.locator("section.tl")
+    expect(job.locator(".tl-main-chart")).to_be_in_viewport()
+    job.get_by_role("button", name="Cancel…").click()
+    job.get_by_role("button", name="Stop it").click()
+    expect(job).to_have_attribute("data-status", "cancelled")
+    expect(toasts(page)).to_contain_text("docs-sft was cancelled", timeout=15_000)
+    shoot(page, "notebook-beside")
+    expect(row(page, kept)).to_be_visible()
+    lab.wait(job_id, "cancelled")
+    with lab.http() as http:
+        http.post(f"api/training/jobs/{kept}/end_kernel")
+
+
+def test_a_notification_is_as_loud_as_the_settings_say_and_a_row_has_a_menu(
+    lab: RealServer, page: Page, tmp_path: Path
+) -> None:
+    settings = lab.home / "config" / "lab" / "user-settings" / "jupyter-trainlive" / "plugin.jupyterlab-settings"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text('{"notifyAlert": false, "sound": true, "systemNotifications": true}')
+    try:
+        page.context.grant_permissions(["notifications"])
+        page.add_init_script(LISTENED)
+        log_in(page, lab)
+        open_lab(page, lab, "?reset")
+        run(page, "trainlive:show-jobs")
+        # The poll has begun, and the settings were read with it.
+        expect(page.locator(".tl-machine")).to_be_visible()
+        (tmp_path / "end").touch()
+        failed = lab.submit(UNLUCKY, name="docs-sft-bs64", cwd=str(tmp_path), keep_kernel=300)
+        expect(toasts(page)).to_have_text(re.compile("docs-sft-bs64 failed"), timeout=20_000)
+        assert page.evaluate("() => window.told") == [
+            ["docs-sft-bs64", "docs-sft-bs64 failed: RuntimeError: <b>out</b> of [luck](http://here)"]
+        ]
+        page.wait_for_function("() => window.tones === 2")
+    finally:
+        settings.unlink()
+
+    # The menu of its row, as the keyboard opens it.
+    row(page, failed).focus()
+    page.keyboard.press("Shift+F10")
+    expect(page.get_by_role("menuitem", name="Copy Job ID")).to_be_visible()
+    page.keyboard.press("Escape")
+    row(page, failed).click(button="right")
+    page.get_by_role("menuitem", name="Open Console").click()
+    expect(page.locator(".jp-CodeConsole-promptCell")).to_be_visible()
+    shoot(page, "lab-console")
+    row(page, failed).click(button="right")
+    page.get_by_role("menuitem", name="End Kept Kernel…").click()
+    page.get_by_role("button", name="End it").click()
+    expect(row(page, failed)).not_to_contain_text("kernel kept", timeout=20_000)
+    row(page, failed).click(button="right")
+    page.get_by_role("menuitem", name="Delete…").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(row(page, failed)).to_have_count(0, timeout=10_000)
+    assert not (lab.jobs_dir / failed).exists()
