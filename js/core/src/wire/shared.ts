@@ -51,15 +51,13 @@ export function watchJob(server: Server, job_id: string, name: string | null, si
   if (!shared) {
     shared = share(server, new JobStore(job_id, name));
     channels.set(key, shared);
-    shared.channel.start();
   }
   const held = shared;
   const { relay } = server;
-  if (relay) {
-    held.relays.add(relay);
-    if (needsNoKernel(held.channel)) relay.enough(job_id);
-    else held.channel.wake();
-  }
+  if (relay) held.relays.add(relay);
+  if (held.watchers === 0 && held.farewell === null) held.channel.start();
+  else if (relay && needsNoKernel(held.channel)) relay.enough(job_id);
+  else if (relay && held.channel.live !== "live") held.channel.wake();
   held.watchers += 1;
   if (held.farewell !== null) clearTimeout(held.farewell);
   held.farewell = null;
