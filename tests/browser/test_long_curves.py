@@ -94,8 +94,8 @@ def see_all_of_it(page: Page, widget: Locator) -> None:
     assert max(ink(widget, SPIKE, "--tl-a", 0.15, 0.6)) == 1
     assert max(ink(widget, SPIKE - 2_000, "--tl-a", 0.15, 0.6)) == 0
     for step in (NAN, INFINITE):
-        assert max(ink(widget, step, "--tl-amber", 0.965, 0.995)) > 0.8
-    assert max(ink(widget, NAN + 4_000, "--tl-amber", 0.965, 0.995)) == 0
+        assert max(ink(widget, step, "--tl-amber", 0.98, 0.995)) > 0.8
+    assert max(ink(widget, NAN + 4_000, "--tl-amber", 0.98, 0.995)) == 0
 
 
 def point_at(page: Page, widget: Locator, step: int) -> None:
