@@ -51,7 +51,7 @@ export interface ChartView {
   setTabled(tabled: boolean): void;
   /** As SVG, or as a PNG's data URL that says what it is a chart of, whether it is on screen or not; null before its first point, and where it has no room. */
   drawing(): string | null;
-  picture(scale: number, of: string): string | null;
+  picture(of: string): string | null;
   focus(): void;
   recolor(): void;
   remove(): void;
@@ -63,6 +63,8 @@ interface Key {
   value: HTMLElement;
 }
 
+/** How many pixels of a picture are one of the page's. */
+export const PICTURE_SCALE = 2;
 const MOST_TITLE = 60;
 const LEAST_MAIN = 226;
 const MOST_MAIN = 400;
@@ -271,7 +273,7 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
       if (table) element.append(table);
     },
     drawing: () => taken((now) => now.toSVG(spec.title)),
-    picture: (scale, of) => taken((now) => now.toPNG(scale, `${cut(of)} · ${spec.title}`)),
+    picture: (of) => taken((now) => now.toPNG(PICTURE_SCALE, `${cut(of)} · ${spec.title}`)),
     focus: () => canvas.focus(),
     recolor: () => plot?.recolor(),
     remove,
