@@ -25,4 +25,5 @@ export {
   pageServer,
   type Server,
 } from "./wire/server";
-export { reviveWatched, watchJob } from "./wire/shared";
+export { Relay, notebookServer } from "./wire/relay";
+export { isRelayed, reviveWatched, watchJob } from "./wire/shared";
