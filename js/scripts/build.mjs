@@ -5,12 +5,13 @@ import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { leanUPlot } from "./uplot.mjs";
 
 const js = dirname(dirname(fileURLToPath(import.meta.url)));
 const python = join(dirname(js), "jupyter_trainlive");
 const widget = join(python, "notebook", "static");
 const labextension = join(python, "labextension");
-const common = { bundle: true, format: "esm", target: "es2022", legalComments: "none", logLevel: "warning" };
+const common = { bundle: true, format: "esm", target: "es2022", legalComments: "none", logLevel: "warning", plugins: [leanUPlot] };
 
 function clean(folder) {
   rmSync(folder, { recursive: true, force: true });

@@ -10,7 +10,8 @@ export { h, setAttribute, setShown, setText, svg } from "./view/dom";
 export { mountComparison, type Comparison, type ComparisonOptions } from "./view/compare";
 export { mountJob, type JobView, type JobViewOptions } from "./view/job";
 export { setDefaultLook, type DefaultLook } from "./view/preferences";
-export { phaseText, statusBadge, statusMark, statusWord } from "./view/status";
+export { shortened } from "./data/visible";
+export { jobTitle, phaseText, statusBadge, statusMark, statusWord } from "./view/status";
 export { isEnded, isReleased, type Gpu, type Job, type JobFile, type Mark, type System } from "./wire/protocol";
 export {
   ServerError,
@@ -24,4 +25,5 @@ export {
   pageServer,
   type Server,
 } from "./wire/server";
-export { reviveWatched, watchJob } from "./wire/shared";
+export { Relay, notebookServer } from "./wire/relay";
+export { isRelayed, reviveWatched, watchJob } from "./wire/shared";

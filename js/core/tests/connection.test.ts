@@ -1,9 +1,10 @@
 // The reconnect machine, alone and driving a fake socket with a fake clock.
 import { describe, expect, test } from "vitest";
 import { JobStore } from "../src/data/store";
-import { JobChannel, type Surroundings } from "../src/wire/channel";
+import { JobChannel } from "../src/wire/channel";
 import { IDLE, LONGEST_DELAY_MS, advance, backoff, type ConnectionEvent, type ConnectionState } from "../src/wire/connection";
 import { ANSWER_MS } from "../src/wire/requests";
+import type { Surroundings } from "../src/wire/surroundings";
 import type { LinkHandlers, Transport } from "../src/wire/transport";
 
 function after(...events: ConnectionEvent[]): ConnectionState {
@@ -67,6 +68,7 @@ describe("the machine", () => {
 });
 
 class FakeWorld implements Surroundings, Transport {
+  readonly via = "socket";
   time = 0;
   wake = (): void => {};
   timers: { at: number; task: () => void }[] = [];
@@ -109,7 +111,7 @@ class FakeWorld implements Surroundings, Transport {
 function watching(): { world: FakeWorld; store: JobStore; channel: JobChannel } {
   const world = new FakeWorld();
   const store = new JobStore("job_1");
-  const channel = new JobChannel(store, world, world);
+  const channel = new JobChannel(store, [world], world);
   channel.start();
   return { world, store, channel };
 }

@@ -1,6 +1,7 @@
 // A plot as a picture of its own, with its title, axes and a legend, apart from the page: as SVG, or painted.
 
 import type { LensState } from "../data/lens";
+import { shortened } from "../data/visible";
 import { badInk, curveInk } from "./curves";
 import { paint, svgText, type Box, type Ink } from "./ink";
 import { axisTitle } from "./readings";
@@ -36,15 +37,19 @@ interface Layout {
   box: Box;
 }
 
-function laidOut({ scene, lens, title, legend, width, height, color, marks }: Picture): Layout {
+function laidOut({ scene, lens, title: whole, legend, width, height, color, marks }: Picture): Layout {
+  // As many letters as there is room for.
+  const title = shortened(whole, (width - LEFT - RIGHT) / (SIZE + 2) / LETTER);
+  const most = (width - LEFT - RIGHT - 26) / SIZE / LETTER;
   const [fg, dim, grid, bg] = [color("--tl-fg"), color("--tl-dim"), color("--tl-grid"), color("--tl-bg")];
   const around: Ink[] = title ? [{ kind: "text", x: LEFT, y: 20, text: title, color: fg, size: SIZE + 2, align: "start" }] : [];
   const above = TOP + (title ? TITLE : 0);
   // A legend in rows: several curves, or one by another name than the title's.
   let [x, rows] = [LEFT, 0];
-  if (legend.length > 1 || legend.some(({ label }) => label !== title)) {
+  if (legend.length > 1 || legend.some(({ label }) => label !== whole)) {
     rows = 1;
-    for (const { label, color: property } of legend) {
+    for (const { label: name, color: property } of legend) {
+      const label = shortened(name, most);
       const wide = 26 + label.length * SIZE * LETTER;
       if (x > LEFT && x + wide > width - RIGHT) [x, rows] = [LEFT, rows + 1];
       const y = above + rows * 17 - 11;

@@ -23,6 +23,10 @@ export class JobStore {
    * what is missing.
    */
   points_seq = 0;
+  /** Whether the series are mere pictures, as asked for now and then, and not all the points there are. */
+  private coarse = false;
+  /** The series as they come again from their beginning. The old ones stay until these have caught up with them. */
+  private again: { seq: number; series: Map<string, Series> } | null = null;
   /** The server's clock minus this page's, in milliseconds. */
   clock_skew_ms = 0;
   /** The parts of a snapshot that have come. Until its last frame they are nobody's: a broken connection loses no more. */
@@ -46,11 +50,24 @@ export class JobStore {
     return () => this.taps.delete(heard);
   }
 
-  apply(frame: Frame, now_ms: number): void {
+  /** The number behind which a new connection is to go on. */
+  goOn(): number {
+    // Pictures cannot be continued point by point.
+    if (this.coarse) this.startOver();
+    return this.again ? 0 : this.points_seq;
+  }
+
+  /** What comes next begins with the first point, however much is here. */
+  startOver(): void {
+    this.again = { seq: 0, series: new Map() };
+  }
+
+  /** `coarse`: its curves are pictures of the moment, which no points follow. */
+  apply(frame: Frame, now_ms: number, coarse = false): void {
     switch (frame.type) {
       case "hello": {
-        // A new connection. The rest of an unfinished snapshot will not come any more.
-        this.snapshot = null;
+        // A new connection. The rest of an unfinished snapshot or beginning will not come any more.
+        this.snapshot = this.again = null;
         this.greeting = frame;
         this.merge(frame.job);
         const server_ms = Date.parse(frame.server_time ?? "");
@@ -58,15 +75,10 @@ export class JobStore {
         break;
       }
       case "points":
-        // Sent again after a reconnection: already here.
-        if (frame.seq <= this.points_seq) return;
-        this.points_seq = frame.seq;
-        takeIn(this.series, frame.series, (this.job.attempt ?? 1) > 1);
-        for (const heard of this.taps) heard(frame);
+        if (!this.takePoints(frame)) return;
         break;
       case "window":
-        if (!this.takeSnapshot(frame)) return;
-        for (const heard of this.taps) heard(null);
+        if (!this.takeSnapshot(frame, coarse)) return;
         break;
       case "log":
       case "error":
@@ -111,22 +123,54 @@ export class JobStore {
     for (const listener of this.listeners) listener();
   }
 
+  /** Whether the series are other ones now. */
+  private takePoints(points: PointsFrame): boolean {
+    const { seq, series } = points;
+    const resumed = (this.job.attempt ?? 1) > 1;
+    const { again } = this;
+    if (again) {
+      if (seq <= again.seq) return false;
+      again.seq = seq;
+      takeIn(again.series, series, resumed);
+      return this.hasCaughtUp(again, false);
+    }
+    // Sent again after a reconnection: already here.
+    if (seq <= this.points_seq) return false;
+    this.points_seq = seq;
+    takeIn(this.series, series, resumed);
+    for (const heard of this.taps) heard(points);
+    return true;
+  }
+
   /** Whether the series are other ones now. A snapshot of less than is known already is passed over. */
-  private takeSnapshot({ id, seq, buckets }: WindowFrame): boolean {
-    if (id !== null || seq < this.points_seq) return false;
+  private takeSnapshot({ id, seq, buckets }: WindowFrame, coarse: boolean): boolean {
+    if (id !== null || seq < (this.again ?? { seq: this.points_seq }).seq) return false;
     if (this.snapshot?.seq !== seq) this.snapshot = { seq, series: new Map() };
-    const { series } = this.snapshot;
+    const { snapshot, greeting } = this;
     const parts = Object.entries(buckets);
-    for (const [name, part] of parts) series.set(name, Series.of(name, part));
+    for (const [name, part] of parts) snapshot.series.set(name, Series.of(name, part));
     if (parts.length > 0) return false;
     this.snapshot = null;
+    // A bucket knows its last finite value, the greeting what came last: where it is of the same moment, it knows best.
+    if (greeting?.seq === seq) for (const { name, last } of greeting.series ?? []) snapshot.series.get(name)?.tellLast(last ?? null);
+    if (this.again) return this.hasCaughtUp((this.again = snapshot), coarse);
+    this.replace(snapshot, coarse);
+    return true;
+  }
+
+  private hasCaughtUp(again: { seq: number; series: Map<string, Series> }, coarse: boolean): boolean {
+    if (again.seq < this.points_seq) return false;
+    this.again = null;
+    this.replace(again, coarse);
+    return true;
+  }
+
+  private replace({ seq, series }: { seq: number; series: Map<string, Series> }, coarse: boolean): void {
     this.series.clear();
     for (const [name, each] of series) this.series.set(name, each);
     this.points_seq = seq;
-    // A bucket knows its last finite value, the greeting what came last: where it is of the same moment, it knows best.
-    const { greeting } = this;
-    if (greeting?.seq === seq) for (const { name, last } of greeting.series ?? []) series.get(name)?.tellLast(last ?? null);
-    return true;
+    this.coarse = coarse;
+    for (const heard of this.taps) heard(null);
   }
 
   private read(system: System): void {

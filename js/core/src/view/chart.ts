@@ -49,9 +49,9 @@ export interface ChartView {
   setVisible(visible: boolean): void;
   setEnlarged(enlarged: boolean): void;
   setTabled(tabled: boolean): void;
-  /** As SVG, or as a PNG's data URL, whether it is on screen or not; null before its first point, and where it has no room. */
+  /** As SVG, or as a PNG's data URL that says what it is a chart of, whether it is on screen or not; null before its first point, and where it has no room. */
   drawing(): string | null;
-  picture(scale: number): string | null;
+  picture(scale: number, of: string): string | null;
   focus(): void;
   recolor(): void;
   remove(): void;
@@ -63,6 +63,7 @@ interface Key {
   value: HTMLElement;
 }
 
+const MOST_TITLE = 60;
 const LEAST_MAIN = 226;
 const MOST_MAIN = 400;
 /** A label that changed with every number would never let a screen reader finish. */
@@ -270,7 +271,7 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
       if (table) element.append(table);
     },
     drawing: () => taken((now) => now.toSVG(spec.title)),
-    picture: (scale) => taken((now) => now.toPNG(scale, spec.title)),
+    picture: (scale, of) => taken((now) => now.toPNG(scale, `${cut(of)} · ${spec.title}`)),
     focus: () => canvas.focus(),
     recolor: () => plot?.recolor(),
     remove,
@@ -288,6 +289,9 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, numbe
 function trendText(trend: Trend): string {
   return { rising: __("rising"), falling: __("falling"), level: __("level") }[trend];
 }
+
+/** A picture has one line for its title. */
+const cut = (text: string): string => (text.length > MOST_TITLE ? `${text.slice(0, MOST_TITLE)}…` : text);
 
 /** A chart of one series by its own name. */
 export function ofSeries(curve: PlotCurve): ChartSpec {

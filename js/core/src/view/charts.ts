@@ -43,7 +43,7 @@ export function charts(source: Source, color: (property: string) => string, sign
       return store.series.get(placed[0]?.curves[0]?.name ?? "")?.main.extent.n ?? 0;
     },
     picture() {
-      return view.main?.picture(PICTURE_SCALE) ?? null;
+      return view.main?.picture(PICTURE_SCALE, name()) ?? null;
     },
     update() {
       const { job, series } = store;

@@ -141,7 +141,7 @@ export function mountComparison(host: HTMLElement, { server, job_ids, signal, op
   return {
     add: (job_id) => change(() => join(job_id, null)),
     picture() {
-      return view.main?.picture(PICTURE_SCALE) ?? null;
+      return view.main?.picture(PICTURE_SCALE, title.textContent ?? "") ?? null;
     },
   };
 }

@@ -1,72 +1,52 @@
-// One job's connection at work: runs the state machine on a transport, feeds the store, and tells who watches.
+// One job's connection: its ways to the server together feed one store, and tell who watches.
 
 import type { JobStore } from "../data/store";
-import { IDLE, advance, type ConnectionEvent, type ConnectionState, type Live } from "./connection";
-import { parseFrame, subscribeMessage, type WindowFrame, type WindowRequest } from "./frames";
-import { Requests } from "./requests";
-import type { Link, Transport } from "./transport";
-
-/** What a channel needs from the world; a test hands in its own. */
-export interface Surroundings {
-  now(): number;
-  random(): number;
-  /** Runs `task` once after `ms`; the returned function calls it off. */
-  after(ms: number, task: () => void): () => void;
-  /** Calls `woken` when a retry has new hope; the returned function stops that. */
-  onWake(woken: () => void): () => void;
-  /** The width of the widest chart that there may be, in device pixels: what a long history is made for. */
-  chartPixels(): number;
-}
-
-export const browser: Surroundings = {
-  now: () => Date.now(),
-  random: () => Math.random(),
-  after(ms, task) {
-    const id = setTimeout(task, ms);
-    return () => clearTimeout(id);
-  },
-  onWake(woken) {
-    const seen = (): void => {
-      if (!document.hidden) woken();
-    };
-    window.addEventListener("online", woken);
-    document.addEventListener("visibilitychange", seen);
-    return () => {
-      window.removeEventListener("online", woken);
-      document.removeEventListener("visibilitychange", seen);
-    };
-  },
-  chartPixels: () => Math.min(4_000, Math.max(600, Math.round(window.innerWidth * window.devicePixelRatio))),
-};
-
-/** How a page hears of its job: over a socket of its own, through the notebook's kernel, or by asking now and then. */
-export type Via = "socket" | "kernel" | "polling";
+import type { ConnectionEvent, Live } from "./connection";
+import type { Frame, WindowFrame, WindowRequest } from "./frames";
+import { atWork, together, type Via } from "./ladder";
+import { Line, type Client } from "./line";
+import { browser, type Surroundings } from "./surroundings";
+import type { Transport } from "./transport";
 
 export class JobChannel {
-  private state: ConnectionState = IDLE;
-  private link: Link | null = null;
-  private callOff: (() => void) | null = null;
-  private unwake: (() => void) | null = null;
+  private readonly lines: readonly Line[];
+  /** The one that is heard, or was last. */
+  private heard: Line;
   private heard_at: number;
-  private readonly requests: Requests;
+  private met = false;
+  private stopped = false;
+  private told = "";
+  private unwake: (() => void) | null = null;
   private readonly listeners = new Set<() => void>();
 
+  /** `transports`: the ways to the server, best first. Each stands in for those before it, and no longer than they fail. */
   constructor(
     readonly store: JobStore,
-    private readonly transport: Transport,
+    transports: readonly [Transport, ...Transport[]],
     private readonly world: Surroundings = browser,
   ) {
     this.heard_at = world.now();
-    this.requests = new Requests((ms, task) => world.after(ms, task));
+    const client: Client = {
+      job_id: store.job.job_id,
+      take: (frame, line, whole) => this.take(frame, line, whole),
+      turned: () => this.turned(),
+      goOn: () => store.goOn(),
+      served: () => this.live === "live",
+    };
+    this.lines = transports.map((transport) => new Line(client, transport, world));
+    this.heard = this.lines[0]!;
   }
 
   get live(): Live {
-    return this.state.live;
+    return together(
+      this.lines.map(({ state }) => state),
+      this.met,
+    );
   }
 
   /** How it hears, or heard last. */
   get via(): Via {
-    return "socket";
+    return this.heard.via;
   }
 
   /** How long ago the server was last heard, in milliseconds. */
@@ -75,8 +55,14 @@ export class JobChannel {
   }
 
   start(): void {
-    this.unwake ??= this.world.onWake(() => this.feed({ type: "wake", silent_ms: this.silent_ms }));
-    this.feed({ type: "start" });
+    this.unwake ??= this.world.onWake(() => this.wake());
+    this.stopped = false;
+    this.balance();
+  }
+
+  /** There is new hope for what failed. */
+  wake(): void {
+    this.feed({ type: "wake", silent_ms: this.silent_ms });
   }
 
   /** Connects again where the job's end had closed the connection; otherwise nothing happens. */
@@ -87,12 +73,13 @@ export class JobChannel {
   stop(): void {
     this.unwake?.();
     this.unwake = null;
+    this.stopped = true;
     this.feed({ type: "stop" });
   }
 
   /** A part of some curves. Rejects with a RequestError where the server refuses it, is not there, or does not answer. */
   window(request: WindowRequest): Promise<WindowFrame> {
-    return this.requests.window(this.state.phase === "live" ? this.link : null, request);
+    return this.heard.window(request);
   }
 
   subscribe(listener: () => void): () => void {
@@ -101,64 +88,31 @@ export class JobChannel {
   }
 
   private feed(event: ConnectionEvent): void {
-    const before = this.state;
-    const [next, actions] = advance(before, event, this.world.random());
-    this.state = next;
-    for (const action of actions) {
-      switch (action.do) {
-        case "open":
-          this.open();
-          break;
-        case "subscribe":
-          this.link?.send(subscribeMessage(this.store.points_seq, this.world.chartPixels()));
-          break;
-        case "ask":
-          void this.transport.ask(this.store.job.job_id).then((reason) => this.feed({ type: "answer", reason }));
-          break;
-        case "wait":
-          this.callOff = this.world.after(action.ms, () => this.feed({ type: "timer" }));
-          break;
-        case "drop":
-          this.drop();
-          break;
-      }
-    }
-    if (next.live !== before.live) for (const listener of this.listeners) listener();
+    for (const line of this.lines) line.feed(event);
   }
 
-  private drop(): void {
-    this.callOff?.();
-    this.callOff = null;
-    this.link?.drop();
-    this.lost();
+  private turned(): void {
+    this.balance();
+    const now = `${this.live} ${this.via}`;
+    if (now === this.told) return;
+    this.told = now;
+    for (const listener of this.listeners) listener();
   }
 
-  private lost(): void {
-    this.link = null;
-    this.requests.abandon();
+  /** Starts the ways that are needed now, and stops those that are not any more. */
+  private balance(): void {
+    if (this.stopped) return;
+    for (const [k, wanted] of atWork(this.lines).entries()) this.lines[k]!.feed({ type: wanted ? "start" : "rest" });
   }
 
-  private open(): void {
-    this.drop();
-    try {
-      this.link = this.transport.open(this.store.job.job_id, {
-        message: (text) => this.receive(text),
-        closed: () => {
-          this.lost();
-          this.feed({ type: "closed" });
-        },
-      });
-    } catch {
-      // A page's security policy may refuse the constructor itself; that is a refusal like any other.
-      this.feed({ type: "closed" });
-    }
-  }
-
-  private receive(text: unknown): void {
+  private take(frame: Frame, line: Line, whole: boolean): void {
     this.heard_at = this.world.now();
-    const frame = parseFrame(text);
-    if (!frame || this.requests.settle(frame)) return;
-    this.store.apply(frame, this.heard_at);
-    if (frame.type === "hello" || frame.type === "end") this.feed({ type: frame.type });
+    if (frame.type === "hello") {
+      this.met = true;
+      this.heard = line;
+    }
+    this.store.apply(frame, this.heard_at, line.via === "polling");
+    if (frame.type === "hello" && whole) this.store.startOver();
+    if (frame.type === "hello" || frame.type === "end") line.feed({ type: frame.type });
   }
 }

@@ -85,12 +85,11 @@ export type Frame = HelloFrame | PointsFrame | WindowFrame | ErrorFrame | LogFra
 
 const FRAME_TYPES: readonly string[] = ["hello", "points", "window", "error", "log", "state", "gauges", "end"];
 
-/** The frame in a text message, or null for what this version does not know: newer servers may say more. */
-export function parseFrame(text: unknown): Frame | null {
-  if (typeof text !== "string") return null;
-  let value: unknown;
+/** The frame in a message, or null for what this version does not know: newer servers may say more. */
+export function parseFrame(message: unknown): Frame | null {
+  let value = message;
   try {
-    value = JSON.parse(text);
+    if (typeof message === "string") value = JSON.parse(message);
   } catch {
     return null;
   }

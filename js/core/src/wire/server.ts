@@ -2,6 +2,7 @@
 
 import type { WindowFrame, WindowRequest, WireBucket } from "./frames";
 import type { Action, Job, System } from "./protocol";
+import type { Relay } from "./relay";
 
 /** Whoever hosts the front end provides this: a page by its cookies, JupyterLab by its server settings. */
 export interface Server {
@@ -9,9 +10,12 @@ export interface Server {
   readonly key: string;
   /** `path` is relative to `trainlive/`. */
   request(path: string, init?: RequestInit): Promise<Response>;
-  socket(path: string, protocol: string): WebSocket;
+  /** Null where the page can open none. */
+  readonly socket: ((path: string, protocol: string) => WebSocket) | null;
   /** An address that the page itself can follow, a link to a download; null where only `request` is let in. */
   href(path: string): string | null;
+  /** The kernel behind the view, where there is one that can pass things on. */
+  readonly relay?: Relay;
 }
 
 /** An answer other than success; `reason` is the server's own word for it, and `field` names what was wrong in the request. */
@@ -46,8 +50,8 @@ export async function json<T>(response: Response): Promise<T> {
 
 export const jobPath = (job_id: string): string => `api/training/jobs/${encodeURIComponent(job_id)}`;
 
-export async function getJob(server: Server, job_id: string): Promise<Job> {
-  return json<Job>(await server.request(jobPath(job_id)));
+export async function getJob(server: Pick<Server, "request">, job_id: string, init?: RequestInit): Promise<Job> {
+  return json<Job>(await server.request(jobPath(job_id), init));
 }
 
 export interface JobPage {
@@ -94,7 +98,7 @@ export async function openConsole(server: Server, job_id: string): Promise<strin
 }
 
 /** A part of some curves, as the job's connection would answer it, in as many buckets. */
-export async function getWindow(server: Server, job_id: string, request: WindowRequest): Promise<WindowFrame> {
+export async function getWindow(server: Pick<Server, "request">, job_id: string, request: WindowRequest): Promise<WindowFrame> {
   const { names, x0, x1, px, axis, smoothing } = request;
   const points = Math.max(16, Math.floor(smoothing > 0 ? px / 3 : px * 0.4));
   const query = new URLSearchParams({ axis, points: String(Math.min(5_000, points)), smoothing: String(smoothing) });
@@ -111,7 +115,7 @@ interface MetricsAnswer {
   series: Record<string, { n: number; buckets: WireBucket[] }>;
 }
 
-export async function getSystem(server: Server): Promise<System> {
+export async function getSystem(server: Pick<Server, "request">): Promise<System> {
   return json<System>(await server.request("api/system"));
 }
 
