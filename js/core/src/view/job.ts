@@ -119,7 +119,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     pages.count("files", known.job?.files?.length ?? 0);
     pages.count("alerts", job.alerts?.length ?? 0, "warn");
     pages.update(now);
-    curves.update();
+    curves.update(channel.live === "ended");
     setAttribute(section, "aria-label", __("Training job %1", jobTitle(job)));
     setAttribute(section, "data-points", String(curves.points));
     const state = stateText(job);
