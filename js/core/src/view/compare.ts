@@ -93,7 +93,7 @@ export function mountComparison(host: HTMLElement, { server, job_ids, signal, op
     setShown(body, all.length > 0);
     setShown(result.element, all.length > 0);
     people.update(all);
-    view.update(placed, all.every(({ store }) => isEnded(store.job)) ? __("no points were recorded") : __("no points yet"));
+    view.update(placed, [...entries.values()].every(({ channel }) => channel.live === "ended") ? __("no points were recorded") : __("no points yet"));
     setAttribute(section, "data-points", String(points(placed)));
     result.update(all);
   };
