@@ -49,6 +49,11 @@ export class JobChannel {
     return this.heard.via;
   }
 
+  /** Whether the kernel is all that the page has: neither a socket nor REST reaches the server. */
+  get isRelayed(): boolean {
+    return this.via === "kernel" && this.live === "live" && !this.lines[0]!.state.answers;
+  }
+
   /** How long ago the server was last heard, in milliseconds. */
   get silent_ms(): number {
     return this.world.now() - this.heard_at;
