@@ -87,7 +87,7 @@ def test_a_page_elsewhere_is_live_through_its_kernel_busy_or_not_and_obeys(
         # A cell at work afterwards takes nothing from what was asked for before.
         done.unlink()
         host.run(f"while not pathlib.Path({str(done)!r}).exists(): time.sleep(0.05)", wait=False)
-        grows(host.frame, by=60)
+        grows(host.frame, by=40)
         expect(widget.locator(".tl-live")).to_have_text("live via the kernel")
 
         host.kill_kernel()

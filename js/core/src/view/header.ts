@@ -51,7 +51,7 @@ export function header(channel: JobChannel, send: SendAction): Part {
       setAttribute(name, "title", job.name ?? null);
       setShown(id, Boolean(job.name) && job.name !== job.job_id);
       setShown(badge.element, job.status != null || channel.live === "connecting");
-      setAttribute(live, "data-live", channel.live);
+      setAttribute(live, "data-live", channel.live === "live" ? channel.via : channel.live);
       const words = liveText(channel);
       setText(live, words);
       setShown(live, words !== "");

@@ -70,6 +70,11 @@ export class JobChannel {
     this.feed({ type: "wake", silent_ms: this.silent_ms });
   }
 
+  /** There is another kernel that may pass things on: none waits for one that says nothing. */
+  renew(): void {
+    for (const line of this.lines) if (line.via === "kernel" && line.state.phase !== "live") line.feed({ type: "rest" });
+  }
+
   /** Connects again where the job's end had closed the connection; otherwise nothing happens. */
   revive(): void {
     this.feed({ type: "revive" });

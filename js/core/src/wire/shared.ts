@@ -57,7 +57,7 @@ export function watchJob(server: Server, job_id: string, name: string | null, si
   if (relay) held.relays.add(relay);
   if (held.watchers === 0 && held.farewell === null) held.channel.start();
   else if (relay && needsNoKernel(held.channel)) relay.enough();
-  else if (relay && held.channel.live !== "live") held.channel.wake();
+  else if (relay && held.channel.live !== "live") held.channel.renew();
   held.watchers += 1;
   if (held.farewell !== null) clearTimeout(held.farewell);
   held.farewell = null;
