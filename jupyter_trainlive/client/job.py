@@ -196,7 +196,9 @@ class Job:
         series: dict[str, Columns] = {}
         rows = csv.reader(io.StringIO(response.text, newline=""))
         next(rows)
-        for name, step, epoch, t, value in rows:
+        for text, step, epoch, t, value in rows:
+            # It marks what a spreadsheet must not compute.
+            name = text.removeprefix("'")
             if name not in series:
                 series[name] = {"step": [], "epoch": [], "time": [], "value": []}
             columns = series[name]

@@ -10,6 +10,7 @@ from logging import Logger, LoggerAdapter
 from pathlib import Path
 from typing import Any
 
+from ..protocol.checks import JOB_NAME_LIMIT
 from ..protocol.jobdir import JobDir, is_job_id
 from .errors import UnknownJob
 from .snapshots import Snapshot
@@ -122,7 +123,11 @@ class Registry:
         await self._adopt(tracker)
 
     def _load(self, job_dir: JobDir) -> Tracker:
-        tracker = load(job_dir, job_dir.read_spec(), self.snapshots.pop(job_dir.job_id, None))
+        spec = job_dir.read_spec()
+        # Who writes a directory by himself may call it whatever he likes.
+        if "name" in spec:
+            spec["name"] = str(spec["name"] or "")[:JOB_NAME_LIMIT]
+        tracker = load(job_dir, spec, self.snapshots.pop(job_dir.job_id, None))
         self._prepare(tracker)
         return tracker
 

@@ -15,6 +15,9 @@ from ..protocol.values import carry, finite, number, whole
 
 CSV_COLUMNS = ("name", "step", "epoch", "time", "value")
 
+#: What spreadsheets compute, also in the width of East Asian scripts, and the mark by which they let it be.
+_FORMULA = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20'")
+
 #: A metric with a longer name is not ours.
 NAME_LIMIT = 200
 
@@ -115,7 +118,8 @@ def csv_chunks(job_dir: JobDir) -> Iterator[str]:
     """All points of a job as CSV, a chunk of the journal at a time.
 
     Columns ``name,step,epoch,time,value``; time in Unix seconds; non-finite values as ``nan``, ``inf``,
-    ``-inf``; an unknown step or epoch is empty.
+    ``-inf``; an unknown step or epoch is empty. A name that a spreadsheet would take for a formula begins with an
+    apostrophe, and so does, once more, one that begins with an apostrophe by itself.
     """
     reader = JournalReader(job_dir.training_journal)
     yield ",".join(CSV_COLUMNS) + "\r\n"
@@ -123,5 +127,5 @@ def csv_chunks(job_dir: JobDir) -> Iterator[str]:
         buffer = io.StringIO()
         writer = csv.writer(buffer)
         for name, step, epoch, time, value in points(records):
-            writer.writerow((name, step, epoch, time, carry(value)))
+            writer.writerow((f"'{name}" if name.startswith(_FORMULA) else name, step, epoch, time, carry(value)))
         yield buffer.getvalue()

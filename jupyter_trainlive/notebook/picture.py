@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-#: The colours of the view in a light theme, which is what pictures are for: loss and eval loss, then further jobs.
+#: The colours of compared jobs in a light theme, which is what pictures are for; the first two are those of the losses.
 COLORS = (
-    *("#1565c0", "#d84315", "#00796b", "#6a1b9a", "#9a5b00"),
-    *("#ad1457", "#558b2f", "#00838f", "#5d4037", "#455a64"),
+    *("#1565c0", "#d84315", "#00796b", "#8e24aa", "#a06a00"),
+    *("#c2185b", "#0087a8", "#558b2f", "#5e6b73", "#7b4b3a"),
 )
 
 _WIDTH, _PLOT_HEIGHT = 720, 220

@@ -16,7 +16,7 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-from ..browser.conftest import BROWSERS, FLAGS, log_in, serve_lab
+from ..browser.conftest import BROWSERS, FLAGS, log_in, open_lab, serve_lab
 from ..real_server import RealServer
 from .measure import Row, measured
 from .serving import running
@@ -45,9 +45,7 @@ def run(folder: Path) -> list[Row]:
         page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
         page.add_init_script(path=_PROBE)
         log_in(page, server)
-        page.goto(f"{server.url}lab?reset")
-        page.wait_for_function("() => window.jupyterapp")
-        page.evaluate("() => window.jupyterapp.restored")
+        open_lab(page, server)
         for _ in range(ROUNDS):
             probe = _one_job(page, server)
             seen += probe["seen"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-from ..browser.conftest import BROWSERS, FLAGS, REPOSITORY, log_in, serve_lab
+from ..browser.conftest import BROWSERS, FLAGS, REPOSITORY, log_in, open_lab, serve_lab
 from .curves import CONFIG, JOB, count
 from .measure import Row, measured
 from .serving import running
@@ -100,9 +100,7 @@ def _opened(page: Page, folder: Path) -> Row:
             server.until(job_id, lambda job: count(job) > LONG, 300)
             server.wait(job_id)
         for _ in range(OPENINGS + 1):
-            page.goto(f"{server.url}lab?reset")
-            page.wait_for_function("() => window.jupyterapp")
-            page.evaluate("() => window.jupyterapp.restored")
+            open_lab(page, server)
             # What JupyterLab itself still does at its start is not the job's.
             page.wait_for_timeout(1_500)
             taken.append(page.evaluate(_OPEN, [job_id, LONG]))

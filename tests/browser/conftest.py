@@ -90,9 +90,16 @@ def log_in(page: Page, server: RealServer) -> None:
     page.wait_for_load_state()
 
 
+def open_lab(page: Page, server: RealServer, path: str = "lab?reset") -> None:
+    """JupyterLab as nobody has used it; with `path` "lab" as it was left."""
+    page.goto(server.url + path)
+    # With a reset it loads itself once more.
+    page.wait_for_function("() => !location.search.includes('reset') && window.jupyterapp?.restored.then(() => true)")
+
+
 def open_notebook(page: Page, server: RealServer, name: str) -> None:
     log_in(page, server)
-    page.goto(f"{server.url}lab/tree/{name}?reset")
+    open_lab(page, server, f"lab/tree/{name}?reset")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
     page.evaluate("() => window.jupyterapp.shell.currentWidget.revealed")
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")

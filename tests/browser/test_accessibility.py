@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ..real_server import RealServer
-from .conftest import REPOSITORY, log_in, open_notebook, run_all, shoot, theme, write_notebook
+from .conftest import REPOSITORY, log_in, open_lab, open_notebook, run_all, shoot, theme, write_notebook
 
 AXE = REPOSITORY / "js" / "node_modules" / "axe-core" / "axe.min.js"
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
@@ -159,9 +159,7 @@ def test_the_keyboard_comes_to_everything_and_little_room_is_enough(
 ) -> None:
     page.emulate_media(reduced_motion="reduce")
     log_in(page, lab)
-    page.goto(f"{lab.url}lab?reset")
-    page.wait_for_function("() => window.jupyterapp")
-    page.evaluate("() => window.jupyterapp.restored")
+    open_lab(page, lab)
     execute(page, "trainlive:show-jobs")
     expect(page.locator(".tl-panel .tl-job").first).to_be_visible()
     expect(page.get_by_label("Search jobs")).to_be_focused()

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from .. import fake_nvml
 from ..real_server import RealServer
-from .conftest import log_in, open_notebook, run_all, serve_lab, shoot, theme, write_notebook
+from .conftest import log_in, open_lab, open_notebook, run_all, serve_lab, shoot, theme, write_notebook
 
 STEPS = 160
 #: Quick steps, but more of them than go by while somebody looks for a button.
@@ -34,12 +34,6 @@ def training(page: Page, server: RealServer, name: str) -> tuple[Locator, str]:
     widget.scroll_into_view_if_needed()
     beyond(page, 15)
     return widget, widget.locator("code").first.inner_text()
-
-
-def open_lab(page: Page, server: RealServer) -> None:
-    page.goto(server.url + "lab?reset")
-    page.wait_for_function("() => window.jupyterapp")
-    page.evaluate("() => window.jupyterapp.restored")
 
 
 def beyond(page: Page, points: int) -> None:
@@ -112,7 +106,7 @@ def test_a_fine_tune_is_held_goes_on_frees_its_gpu_and_completes_from_its_checkp
     expect(widget).to_have_attribute("data-status", "completed", timeout=120_000)
     assert widget.get_attribute("data-points") == str(STEPS), "every step once"
     assert lab.job(job_id)["attempt"] == 2
-    expect(widget.get_by_role("button")).to_have_count(0)
+    expect(widget.locator(".tl-controls").get_by_role("button")).to_have_count(0)
     shoot(page, "controls-completed")
 
 

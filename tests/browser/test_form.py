@@ -7,13 +7,7 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, shoot, theme
-
-
-def open_lab(page: Page, server: RealServer, query: str = "") -> None:
-    page.goto(f"{server.url}lab{query}")
-    page.wait_for_function("() => window.jupyterapp")
-    page.evaluate("() => window.jupyterapp.restored")
+from .conftest import log_in, open_lab, shoot, theme
 
 
 def open_form(page: Page, **args: object) -> Locator:
@@ -37,7 +31,7 @@ def problem(form: Locator, name: str) -> Locator:
 
 def test_a_fine_tune_is_checked_tried_and_started_from_a_form_and_launched_again(lab: RealServer, page: Page) -> None:
     log_in(page, lab)
-    open_lab(page, lab, "?reset")
+    open_lab(page, lab)
     theme(page, "JupyterLab Light")
     page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
     form = open_form(page)
@@ -105,7 +99,7 @@ def test_a_fine_tune_is_checked_tried_and_started_from_a_form_and_launched_again
     field(form, "name").fill("from the form")
     expect(form.get_by_text("Changed since this dry run.")).to_be_visible()
     page.wait_for_timeout(1500)  # JupyterLab writes down where things are a second after they changed.
-    open_lab(page, lab)
+    open_lab(page, lab, "lab")
     form = page.locator(".tl-form")
     expect(field(form, "name")).to_have_value("from the form")
     expect(field(form, "use_peft")).to_be_checked()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, shoot, theme
+from .conftest import log_in, open_lab, shoot, theme
 
 FAILS = """
 import jupyter_trainlive as trainlive
@@ -21,9 +21,7 @@ def test_a_console_is_opened_on_the_kernel_of_a_failed_job_which_is_then_ended(p
     job_id = lab.submit(FAILS, name="kept", keep_kernel=600)
     lab.wait(job_id, "failed")
     log_in(page, lab)
-    page.goto(lab.url + "lab?reset")
-    page.wait_for_function("() => window.jupyterapp")
-    page.evaluate("() => window.jupyterapp.restored")
+    open_lab(page, lab)
     theme(page, "JupyterLab Light")
     page.evaluate("job_id => { window.jupyterapp.commands.execute('trainlive:open-job', { job_id }) }", job_id)
     job = page.locator("section.tl")

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, shoot, theme, write_notebook
+from .conftest import log_in, open_lab, shoot, theme, write_notebook
 
 #: Logs until it is told to stop.
 ENDLESS = (
@@ -39,12 +39,6 @@ LISTENED = """
 """
 
 
-def open_lab(page: Page, server: RealServer, query: str = "") -> None:
-    page.goto(f"{server.url}lab{query}")
-    page.wait_for_function("() => window.jupyterapp")
-    page.evaluate("() => window.jupyterapp.restored")
-
-
 def run(page: Page, command: str, **args: object) -> None:
     page.evaluate("([command, args]) => { void window.jupyterapp.commands.execute(command, args) }", [command, args])
 
@@ -67,7 +61,7 @@ def test_a_job_is_seen_all_over_the_lab_from_its_start_to_its_end(lab: RealServe
     lab.wait(before, "failed")
     lab.wait(base, "completed")
     log_in(page, lab)
-    open_lab(page, lab, "?reset")
+    open_lab(page, lab)
     theme(page, "JupyterLab Light")
     run(page, "trainlive:show-jobs")
     expect(row(page, base)).to_contain_text("0.156")
@@ -110,7 +104,7 @@ def test_a_job_is_seen_all_over_the_lab_from_its_start_to_its_end(lab: RealServe
 
     # After a reload everything is where it was, and what has happened is no news.
     page.wait_for_timeout(1500)  # JupyterLab writes down where things are a second after they changed.
-    open_lab(page, lab)
+    open_lab(page, lab, "lab")
     expect(row(page, job_id)).to_contain_text("held at")
     expect(tab(page, "docs-sft-bs64")).to_have_class(re.compile("lm-mod-current"))
     expect(tab(page, "%")).to_be_visible()
@@ -178,7 +172,7 @@ def test_a_notification_is_as_loud_as_the_settings_say_and_a_row_has_a_menu(
         page.context.grant_permissions(["notifications"])
         page.add_init_script(LISTENED)
         log_in(page, lab)
-        open_lab(page, lab, "?reset")
+        open_lab(page, lab)
         run(page, "trainlive:show-jobs")
         # The poll has begun, and the settings were read with it.
         expect(page.locator(".tl-machine")).to_be_visible()
@@ -217,7 +211,7 @@ def test_chosen_jobs_are_compared_in_a_tab_that_a_reload_keeps(lab: RealServer, 
     for job_id in (first, second):
         lab.wait(job_id, "completed")
     log_in(page, lab)
-    open_lab(page, lab, "?reset")
+    open_lab(page, lab)
     run(page, "trainlive:show-jobs")
     expect(row(page, first)).to_be_visible()
     row(page, first).click(modifiers=["ControlOrMeta"])
@@ -233,6 +227,6 @@ def test_chosen_jobs_are_compared_in_a_tab_that_a_reload_keeps(lab: RealServer, 
     expect(page.get_by_role("button", name="Compare…")).to_be_focused()
     shoot(page, "lab-compare")
     page.wait_for_timeout(1500)  # JupyterLab writes down where things are a second after they changed.
-    open_lab(page, lab)
+    open_lab(page, lab, "lab")
     expect(tab(page, "Comparison of 2 jobs")).to_be_visible()
     expect(comparison).to_contain_text("qa-lora-r16")

@@ -12,7 +12,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, shoot, theme
+from .conftest import log_in, open_lab, shoot, theme
 
 STEPS = 200_000
 SPIKE, NAN, INFINITE = 123_456, 70_000, 160_000
@@ -67,12 +67,6 @@ INK = """([section, step, steps, color, from, to]) => {
     return ink / height
   })
 }"""
-
-
-def open_lab(page: Page, server: RealServer) -> None:
-    page.goto(server.url + "lab?reset")
-    page.wait_for_function("() => window.jupyterapp")
-    page.evaluate("() => window.jupyterapp.restored")
 
 
 def open_job(page: Page, job_id: str) -> Locator:

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from .. import fake_nvml
 from ..real_server import RealServer
-from .conftest import log_in, open_notebook, run_all, serve_lab, shoot, theme, write_notebook
+from .conftest import log_in, open_lab, open_notebook, run_all, serve_lab, shoot, theme, write_notebook
 
 #: A training that goes on until it is stopped, in small steps.
 ENDLESS = """
@@ -135,9 +135,7 @@ def test_gpus_are_shown_as_they_are_and_what_is_unknown_as_unknown(tmp_path: Pat
 def test_the_panel_lists_the_jobs_and_opens_one(lab: RealServer, page: Page) -> None:
     job_id = lab.submit(ENDLESS, name="in the panel")
     log_in(page, lab)
-    page.goto(lab.url + "lab?reset")
-    page.wait_for_function("() => window.jupyterapp")
-    page.evaluate("() => window.jupyterapp.restored")
+    open_lab(page, lab)
     theme(page, "JupyterLab Light")
     page.evaluate("() => { window.jupyterapp.commands.execute('trainlive:show-jobs') }")
     row = page.get_by_text("in the panel").first

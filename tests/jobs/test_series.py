@@ -48,6 +48,15 @@ def test_columns_keep_the_order_and_can_be_written_as_json() -> None:
     assert list(frame_columns(new, {"b"})) == ["b"]
 
 
+def test_a_name_that_a_spreadsheet_would_compute_is_marked_as_text(tmp_path: Path) -> None:
+    job_dir = JobDir(tmp_path / new_job_id())
+    job_dir.create()
+    names = ["=cmd|' /C calc'!A0", "-loss", "@x", "'quoted", "a=b"]
+    JournalWriter(job_dir.training_journal).append("metrics", step=1, values=dict.fromkeys(names, 1.0))
+    rows = list(csv.reader(io.StringIO("".join(csv_chunks(job_dir)), newline="")))
+    assert [row[0] for row in rows[1:]] == ["'=cmd|' /C calc'!A0", "'-loss", "'@x", "''quoted", "a=b"]
+
+
 def test_the_csv_has_every_point_of_a_journal_of_many_chunks(tmp_path: Path, monkeypatch: Any) -> None:
     job_dir = JobDir(tmp_path / new_job_id())
     job_dir.create()

@@ -7,10 +7,12 @@ export { __, _n, setTranslator, type Translator } from "./i18n";
 export { keepReading, type JobStore } from "./data/store";
 export { gaugePanel } from "./view/gauges";
 export { h, setAttribute, setShown, setText, svg } from "./view/dom";
+export { PICTURE_SCALE } from "./view/chart";
 export { mountComparison, type Comparison, type ComparisonOptions } from "./view/compare";
 export { mountJob, type JobView, type JobViewOptions } from "./view/job";
 export { setDefaultLook, type DefaultLook } from "./view/preferences";
-export { phaseText, statusBadge, statusMark, statusWord } from "./view/status";
+export { shortened } from "./data/visible";
+export { jobTitle, phaseText, statusBadge, statusMark, statusWord } from "./view/status";
 export { isEnded, isReleased, type Gpu, type Job, type JobFile, type Mark, type System } from "./wire/protocol";
 export {
   ServerError,

@@ -1,7 +1,7 @@
 // What can be asked of a job from menus: asked of the server, with the reason shown where it says no.
 
 import { Dialog, showDialog, showErrorMessage } from "@jupyterlab/apputils";
-import { __, askOfJob, deleteJob, ServerError, type Job, type Server } from "@jupyter-trainlive/core";
+import { __, askOfJob, deleteJob, jobTitle, ServerError, type Job, type Server } from "@jupyter-trainlive/core";
 import type { Feed } from "./feed";
 
 export type Wish = "pause" | "release" | "resume" | "cancel" | "delete" | "end_kernel";
@@ -23,8 +23,8 @@ export function showRefusal(error: unknown): Promise<void> {
   return showErrorMessage(__("Training"), error instanceof ServerError ? error.message : __("The server could not be reached. Try again."));
 }
 
-async function confirmed({ name, job_id }: Pick<Job, "job_id" | "name">, what: Wish): Promise<boolean> {
-  const called = name || job_id;
+async function confirmed(job: Pick<Job, "job_id" | "name">, what: Wish): Promise<boolean> {
+  const called = jobTitle(job);
   const ask = async (title: string, body: string, yes: string, no: string): Promise<boolean> =>
     (await showDialog({ title, body, buttons: [Dialog.cancelButton({ label: no }), Dialog.warnButton({ label: yes })], defaultButton: 0 })).button.accept;
   switch (what) {

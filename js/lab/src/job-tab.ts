@@ -1,6 +1,6 @@
 // One job in a tab of the main area: the same view as in a notebook. Its title says how the job is.
 
-import { isEnded, mountJob, percent, phaseText, statusWord, watchJob, type Job, type Server } from "@jupyter-trainlive/core";
+import { isEnded, jobTitle, mountJob, percent, phaseText, statusWord, watchJob, type Job, type Server } from "@jupyter-trainlive/core";
 import { Widget, type Title } from "@lumino/widgets";
 import { markIcon } from "./icons";
 
@@ -43,7 +43,7 @@ export class JobTab extends Widget {
 /** The progress comes first: of a long name the tab shows the beginning only. */
 function entitled(title: Title<Widget>, job: Job): void {
   const done = isEnded(job) || job.progress == null ? null : percent(job.progress);
-  const name = job.name || job.job_id;
+  const name = jobTitle(job);
   title.label = done === null ? name : `${done} · ${name}`;
   title.icon = markIcon(job);
   const state = [job.status ? statusWord(job) : null, done, phaseText(job)].filter(Boolean).join(" · ");

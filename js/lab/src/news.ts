@@ -1,6 +1,6 @@
 // What has happened to the jobs since the last look: each thing once, and nothing from before the first. Pure.
 
-import { __, _n, duration, isEnded, metric, type Job } from "@jupyter-trainlive/core";
+import { __, _n, duration, isEnded, jobTitle, metric, type Job } from "@jupyter-trainlive/core";
 import type { Kind } from "./settings";
 
 export interface News {
@@ -49,7 +49,7 @@ function alerts(job: Job, before: ReadonlySet<string> | undefined): News[] {
   if (!newest) return [];
   // Several at once are one piece of news: the job's page has them all.
   const others = fresh.length > 1 ? ` ${_n("(and %1 other alert)", "(and %1 other alerts)", fresh.length - 1)}` : "";
-  return [{ kind: "alert", job, text: `${nameOf(job)}: ${newest.message}${others}`, key: `${job.job_id} ${keyOf(newest)}` }];
+  return [{ kind: "alert", job, text: `${jobTitle(job)}: ${newest.message}${others}`, key: `${job.job_id} ${keyOf(newest)}` }];
 }
 
 function ending(job: Job, end: string | null, before: string | null): News[] {
@@ -58,10 +58,8 @@ function ending(job: Job, end: string | null, before: string | null): News[] {
   return [{ kind, job, text: endText(job), key: `${job.job_id} ${end}` }];
 }
 
-const nameOf = (job: Job): string => job.name || job.job_id;
-
 function endText(job: Job): string {
-  const name = nameOf(job);
+  const name = jobTitle(job);
   switch (job.status) {
     case "completed": {
       const took = job.started_at && job.ended_at ? (Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000 : null;

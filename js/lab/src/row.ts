@@ -1,6 +1,6 @@
 // One job in the list: its state, its name, what matters now, and its loss in small.
 
-import { h, isEnded, setAttribute, setShown, setText, statusBadge, type Gpu, type Job } from "@jupyter-trainlive/core";
+import { h, isEnded, jobTitle, setAttribute, setShown, setText, statusBadge, type Gpu, type Job } from "@jupyter-trainlive/core";
 import { sparkline } from "./spark";
 import { summary } from "./summary";
 
@@ -34,7 +34,7 @@ export function jobRow(job_id: string, press: (job: Job, choosing: boolean) => v
       setText(name, job.name || job.job_id);
       setText(line, said);
       spark.show(job.spark);
-      setAttribute(button, "title", `${job.name ?? ""} ${job.job_id}\n${said}`.trim());
+      setAttribute(button, "title", `${job.name ? jobTitle(job) : ""} ${job.job_id}\n${said}`.trim());
       setAttribute(button, "aria-pressed", chosen === null ? null : String(chosen));
       setShown(check, chosen !== null);
       setShown(bar, !isEnded(job) && job.progress != null);

@@ -1,6 +1,6 @@
 // What stands in the status bar: "2 running · GPU 97 %".
 
-import { __, h, percent, setAttribute, setText, UNKNOWN, type Job, type System } from "@jupyter-trainlive/core";
+import { __, h, jobTitle, percent, setAttribute, setText, UNKNOWN, type Job, type System } from "@jupyter-trainlive/core";
 import { Widget } from "@lumino/widgets";
 import { curveIcon } from "./icons";
 import { statusText } from "./summary";
@@ -20,6 +20,6 @@ export class StatusItem extends Widget {
   tell(active: readonly Job[], system: System | null): void {
     setText(this.text, statusText(active, system));
     const gpus = (system?.gpus ?? []).map((gpu) => __("GPU %1: %2", gpu.index, gpu.utilization_percent == null ? UNKNOWN : percent(gpu.utilization_percent)));
-    setAttribute(this.button, "title", [...active.map((job) => job.name || job.job_id), ...gpus, __("Show the training jobs")].join("\n"));
+    setAttribute(this.button, "title", [...active.map(jobTitle), ...gpus, __("Show the training jobs")].join("\n"));
   }
 }

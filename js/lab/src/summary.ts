@@ -9,12 +9,16 @@ import {
   metric,
   percent,
   phaseText,
+  shortened,
   statusWord,
   UNKNOWN,
   type Gpu,
   type Job,
   type System,
 } from "@jupyter-trainlive/core";
+
+/** One line has no room for more. */
+const LONGEST = 200;
 
 /** One line of what matters most about a job now; `gpus` are the machine's. */
 export function summary(job: Job, gpus: readonly Gpu[]): string {
@@ -23,7 +27,7 @@ export function summary(job: Job, gpus: readonly Gpu[]): string {
     // It goes on holding memory, which is not seen otherwise.
     if (job.kept) words.push(__("kernel kept"));
     if (job.status === "completed") words.push(job.final_loss == null ? null : metric(job.final_loss));
-    else words.push(job.error || statusWord(job));
+    else words.push((job.status !== "cancelled" && job.error) || statusWord(job));
     if (job.status === "completed" && job.started_at && job.ended_at) {
       words.push(duration((Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000));
     }
@@ -35,7 +39,7 @@ export function summary(job: Job, gpus: readonly Gpu[]): string {
       words.push(...gpus.filter(({ uuid }) => uuid && job.gpus?.includes(uuid)).map(({ index }) => __("GPU %1", index)));
     }
   }
-  return words.filter(Boolean).join(" · ") || statusWord(job);
+  return shortened(words.filter(Boolean).join(" · "), LONGEST) || statusWord(job);
 }
 
 /** What the list can be narrowed to, in the order in which it is offered. */

@@ -1,6 +1,6 @@
 // What an output keeps of a job: nothing in it is believed, and a picture is written only where it shows something new.
 import { expect, test } from "vitest";
-import { COMPARISON_MIME, JOB_MIME, pictured, savedComparison, savedJob, savedPicture, withPicture } from "../src/saved";
+import { COMPARISON_MIME, JOB_MIME, pictured, savedComparison, savedJob, savedPicture, withJobs, withPicture } from "../src/saved";
 
 const ID = "job_0123456789ab";
 const WIDGET = "application/vnd.jupyter.widget-view+json";
@@ -36,14 +36,16 @@ test("a picture is an image of two kinds and nothing else", () => {
 
 test("a picture takes the place of an older one and of the widget, and is written once", () => {
   const data = { [JOB_MIME]: { job_id: ID }, [WIDGET]: { model_id: "1" }, "image/svg+xml": "<svg/>", "text/plain": "job" };
-  const draw = (): string => "data:image/png;base64,aGFsbG8=";
-  const first = withPicture({ data, metadata: { tags: ["a"] } }, "record 7", draw)!;
-  expect(first.data).toEqual({ [JOB_MIME]: { job_id: ID }, "image/png": "aGFsbG8=", "text/plain": "job" });
-  expect(first.metadata).toEqual({ tags: ["a"], [JOB_MIME]: { picture: "record 7" } });
-  expect(withPicture(first, "record 7", draw)).toBeNull();
-  expect(withPicture(first, "record 8", draw)?.metadata).toEqual({ tags: ["a"], [JOB_MIME]: { picture: "record 8" } });
+  // The beginning of a picture of 1280 × 640 pixels.
+  const png = "iVBORw0KGgoAAAANSUhEUgAABQAAAAKA";
+  const draw = (): string => `data:image/png;base64,${png}`;
+  const first = withPicture({ data, metadata: { tags: ["a"] } }, JOB_MIME, "record 7", draw)!;
+  expect(first.data).toEqual({ [JOB_MIME]: { job_id: ID }, "image/png": png, "text/plain": "job" });
+  expect(first.metadata).toEqual({ tags: ["a"], [JOB_MIME]: { picture: "record 7" }, "image/png": { width: 640, height: 320 } });
+  expect(withPicture(first, JOB_MIME, "record 7", draw)).toBeNull();
+  expect(withPicture(first, JOB_MIME, "record 8", draw)?.metadata[JOB_MIME]).toEqual({ picture: "record 8" });
   // Where nothing can be drawn, what was there stays.
-  expect(withPicture(first, "record 9", () => null)).toBeNull();
+  expect(withPicture(first, JOB_MIME, "record 9", () => null)).toBeNull();
 });
 
 test("the picture of an ended job is its last, however its records were told", () => {
@@ -51,4 +53,11 @@ test("the picture of an ended job is its last, however its records were told", (
   expect(pictured(job, 100)).toBe(pictured(job, 140));
   expect(pictured({ job_id: ID, status: "running" }, 100)).not.toBe(pictured({ job_id: ID, status: "running" }, 140));
   expect(pictured({ ...job, ended_at: "2026-11-27T09:00:00Z" }, 100)).not.toBe(pictured(job, 100));
+});
+
+test("a comparison that has changed names its jobs, and keeps its picture until there is a new one", () => {
+  const before = { data: { [COMPARISON_MIME]: { jobs: [{ job_id: ID }] }, "image/png": "aGFsbG8=" }, metadata: {} };
+  const { data } = withJobs(before, [{ job_id: ID, name: "docs" }, { job_id: "job_0123456789ac" }]);
+  expect(savedComparison(data).map(({ job_id, name }) => [job_id, name])).toEqual([[ID, "docs"], ["job_0123456789ac", null]]);
+  expect(data["image/png"]).toBe("aGFsbG8=");
 });

@@ -1,5 +1,7 @@
 // A drawing as plain values: made once, painted on a canvas or written as SVG. Pure but for the painting.
 
+import { visible } from "../data/visible";
+
 export type Ink =
   /** x and y by turns; a NaN lifts the pen. */
   | { kind: "line"; points: number[]; color: string; width: number; alpha?: number; dash?: readonly number[] }
@@ -150,7 +152,7 @@ const short = (value: number): string => String(Math.round(value * 100) / 100);
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
-/** As XML takes it: control characters and halves of characters have no place in it at all. */
+/** As XML takes it: halves of characters have no place in it at all. */
 function escaped(text: string): string {
-  return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu, "\ufffd").replace(/[&<>"']/g, (mark) => ENTITIES[mark]!);
+  return visible(text).replace(/[\ufffe\uffff]|\p{Surrogate}/gu, "\ufffd").replace(/[&<>"']/g, (mark) => ENTITIES[mark]!);
 }

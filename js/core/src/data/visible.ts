@@ -11,3 +11,8 @@ export function visible(text: string): string {
     return code === 0x7f ? "\u2421" : "\ufffd";
   });
 }
+
+/** The beginning of it, where it is longer than anybody needs to be told. */
+export function shortened(text: string, most: number): string {
+  return visible(text.length > most ? `${text.slice(0, most).replace(/[\ud800-\udbff]$/, "")}…` : text);
+}

@@ -3,6 +3,7 @@
 import { __, _n } from "../i18n";
 import { reasonText } from "../view/controls";
 import { h, setAttribute, setShown, setText } from "../view/dom";
+import { jobTitle } from "../view/status";
 import type { Job } from "../wire/protocol";
 import { getJob, ServerError, type Server } from "../wire/server";
 import { pythonCall } from "./code";
@@ -81,7 +82,7 @@ function formView(schema: Schema, fields: readonly Field[], entries: Entries, ag
   const code = h("pre", { tabindex: 0, "aria-label": __("Python code") });
   const copy = h("button", { type: "button", class: "tl-button" }, __("Copy"));
   const python = h("details", { class: "tl-python" }, h("summary", {}, __("The same in Python")), copy, code);
-  const title = again ? __("Launch %1 again", again.name || again.job_id) : __("New fine-tune");
+  const title = again ? __("Launch %1 again", jobTitle(again)) : __("New fine-tune");
   const view = h(
     "form",
     { novalidate: true, autocomplete: "off" },
@@ -192,7 +193,7 @@ function formView(schema: Schema, fields: readonly Field[], entries: Entries, ag
     look(false);
     startFineTune(server, values)
       .then((job) => {
-        setText(said, __("Started: %1.", job.name || job.job_id));
+        setText(said, __("Started: %1.", jobTitle(job)));
         options.started(job);
       }, refused)
       .finally(() => {

@@ -3,10 +3,14 @@
 import { __, _n } from "../i18n";
 import { clock, count } from "../data/format";
 import type { JobStore } from "../data/store";
+import { shortened } from "../data/visible";
 import type { Alert } from "../wire/protocol";
 import { h, setShown, setText } from "./dom";
 import type { Part } from "./header";
 import type { TabPage } from "./tabs";
+
+/** An alert is a sentence or two; what is longer was not meant to be read. */
+const LONGEST = 1_000;
 
 export interface Alerts extends Part {
   /** Messages that came since the last call, for the live region; what the page found when it opened is not among them. */
@@ -28,7 +32,7 @@ export function alerts(store: JobStore, openAll: () => void): Alerts {
       const newest = all[all.length - 1];
       setShown(element, newest !== undefined);
       if (!newest) return;
-      setText(message, newest.message);
+      setText(message, shortened(newest.message, LONGEST));
       setText(at, stepText(newest));
       setText(number, _n("%1 alert", "%1 alerts", all.length));
     },
@@ -65,5 +69,5 @@ const stepText = (alert: Alert): string => (alert.step == null ? "" : __("step %
 
 function item(alert: Alert, now_ms: number): HTMLElement {
   const when = [alert.time ? clock(alert.time, now_ms) : "", stepText(alert)].filter(Boolean).join(" · ");
-  return h("li", {}, h("span", { class: "tl-dim" }, when), h("span", {}, alert.message));
+  return h("li", {}, h("span", { class: "tl-dim" }, when), h("span", {}, shortened(alert.message, LONGEST)));
 }

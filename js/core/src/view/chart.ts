@@ -5,6 +5,7 @@ import { count, seriesTitle, seriesValue } from "../data/format";
 import type { Lens } from "../data/lens";
 import type { Series } from "../data/series";
 import { trendOf, type Trend } from "../data/trend";
+import { shortened } from "../data/visible";
 import { __, _n } from "../i18n";
 import { h, setAttribute, setShown, setText } from "./dom";
 import { readoutRows, spokenReading } from "./readout";
@@ -49,9 +50,9 @@ export interface ChartView {
   setVisible(visible: boolean): void;
   setEnlarged(enlarged: boolean): void;
   setTabled(tabled: boolean): void;
-  /** As SVG, or as a PNG's data URL, whether it is on screen or not; null before its first point, and where it has no room. */
+  /** As SVG, or as a PNG's data URL that says what it is a chart of, whether it is on screen or not; null before its first point, and where it has no room. */
   drawing(): string | null;
-  picture(scale: number): string | null;
+  picture(of: string): string | null;
   focus(): void;
   recolor(): void;
   remove(): void;
@@ -63,6 +64,10 @@ interface Key {
   value: HTMLElement;
 }
 
+/** How many pixels of a picture are one of the page's. */
+export const PICTURE_SCALE = 2;
+/** A picture has one line for its title. */
+const MOST_TITLE = 60;
 const LEAST_MAIN = 226;
 const MOST_MAIN = 400;
 /** A label that changed with every number would never let a screen reader finish. */
@@ -270,7 +275,7 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
       if (table) element.append(table);
     },
     drawing: () => taken((now) => now.toSVG(spec.title)),
-    picture: (scale) => taken((now) => now.toPNG(scale, spec.title)),
+    picture: (of) => taken((now) => now.toPNG(PICTURE_SCALE, `${shortened(of, MOST_TITLE)} · ${spec.title}`)),
     focus: () => canvas.focus(),
     recolor: () => plot?.recolor(),
     remove,

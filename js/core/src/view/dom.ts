@@ -25,10 +25,13 @@ export function svg(tag: string, attributes: Attributes = {}, ...children: Node[
   return element;
 }
 
+/** What of an attribute is seen or heard is text like any other. */
+const asShown = (name: string, value: string): string => (/^(title|alt|aria-|placeholder)/.test(name) ? visible(value) : value);
+
 function setAttributes(element: Element, attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (value == null || value === false) continue;
-    element.setAttribute(name, value === true ? "" : String(value));
+    element.setAttribute(name, value === true ? "" : asShown(name, String(value)));
   }
 }
 
@@ -42,8 +45,9 @@ export function setText(element: Element, text: string): void {
 export function setAttribute(element: Element, name: string, value: string | null): void {
   if (value === null) {
     if (element.hasAttribute(name)) element.removeAttribute(name);
-  } else if (element.getAttribute(name) !== value) {
-    element.setAttribute(name, value);
+  } else {
+    const shown = asShown(name, value);
+    if (element.getAttribute(name) !== shown) element.setAttribute(name, shown);
   }
 }
 

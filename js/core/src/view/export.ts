@@ -23,10 +23,14 @@ export function fileName(...parts: string[]): string {
   return plain.join("-").slice(0, 120) || "curves";
 }
 
+/** What spreadsheets compute, also behind a mark that a reader in East Asia types. */
+const FORMULA = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/;
+const NUMBER = /^-?(?:inf|[\d.]+(?:e[+-]?\d+)?)$/;
+
 /** Rows as CSV. A text that a spreadsheet would take for a formula is marked as text. */
 export function csv(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cell = (text: string): string => {
-    const safe = /^[=@\t\r]|^[+-](?![\d.]|inf)/.test(text) ? `'${text}` : text;
+    const safe = FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text;
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   return [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";

@@ -1,6 +1,7 @@
 // The view of one job, the same in a notebook's cell and in a JupyterLab tab.
 
 import { sourceOf } from "../data/source";
+import { shortened } from "../data/visible";
 import { __ } from "../i18n";
 import { askOfJob, getJob, ServerError, type Server } from "../wire/server";
 import type { JobChannel } from "../wire/channel";
@@ -19,7 +20,7 @@ import { logPage } from "./log";
 import { outcome } from "./outcome";
 import { painter } from "./painter";
 import { settingsPage } from "./settings";
-import { pauseText, statusWord } from "./status";
+import { jobTitle, pauseText, statusWord } from "./status";
 import { tabs } from "./tabs";
 import { colorsOf, onThemeChange } from "./theme";
 
@@ -43,6 +44,8 @@ export interface JobView {
 const TICK_MS = 1_000;
 /** When nothing has come of it, it is time to say so. */
 const SILENCE_MS = 12_000;
+/** Nobody can skip in what is spoken. */
+const LONGEST_SPOKEN = 300;
 
 /** Puts a live view of the job into `host`, until `signal` aborts. */
 export function mountJob(host: HTMLElement, { server, job_id, name, signal, openConsole, launchAgain }: JobViewOptions): JobView {
@@ -119,12 +122,12 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     pages.count("files", known.job?.files?.length ?? 0);
     pages.count("alerts", job.alerts?.length ?? 0, "warn");
     pages.update(now);
-    curves.update();
-    setAttribute(section, "aria-label", __("Training job %1", job.name || job_id));
+    curves.update(channel.live === "ended");
+    setAttribute(section, "aria-label", __("Training job %1", jobTitle(job)));
     setAttribute(section, "data-points", String(curves.points));
     const state = stateText(job);
     const words = said && state !== said ? [state, ...news.fresh()] : news.fresh();
-    if (words.length > 0) setText(spoken, `${job.name || job_id}: ${words.join(". ")}`);
+    if (words.length > 0) setText(spoken, `${jobTitle(job)}: ${words.map((each) => shortened(each, LONGEST_SPOKEN)).join(". ")}`);
     said = state;
   };
 

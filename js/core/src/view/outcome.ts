@@ -4,10 +4,14 @@ import { __ } from "../i18n";
 import type { JobStore } from "../data/store";
 import { count } from "../data/format";
 import { Terminal } from "../data/terminal";
+import { shortened } from "../data/visible";
 import type { Job } from "../wire/protocol";
 import { h, setAttribute, setShown, setText } from "./dom";
 import type { Part } from "./header";
 import { lineNodes } from "./logtext";
+
+/** A reason that is longer stands in full with the traceback. */
+const LONGEST = 800;
 
 /** `detail` asks the server for all there is to say of the job: the output's last lines come with that alone. */
 export function outcome(store: JobStore, detail: () => Promise<Job>): Part {
@@ -53,10 +57,11 @@ export function outcome(store: JobStore, detail: () => Promise<Job>): Part {
       setShown(element, reason !== null);
       if (reason === null) return;
       setAttribute(element, "data-status", job.status ?? null);
-      setText(what, reason);
-      setText(hint, job.hint ?? "");
+      setText(what, shortened(reason, LONGEST));
+      setText(hint, shortened(job.hint ?? "", LONGEST));
       setShown(hint, Boolean(job.hint));
-      const traceback = job.traceback ?? "";
+      const whole = reason.length > LONGEST ? [reason] : [];
+      const traceback = [...whole, ...(job.traceback ? [job.traceback] : [])].join("\n\n");
       if (traceback !== traced) showOutput(text, (traced = traceback));
       setShown(details, traceback !== "");
       setShown(lines, job.status !== "cancelled");

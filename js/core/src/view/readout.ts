@@ -2,6 +2,7 @@
 
 import type { Reading } from "../chart/plot";
 import { clockSeconds, count, metric, seriesValue } from "../data/format";
+import { shortened } from "../data/visible";
 import { __ } from "../i18n";
 import { h } from "./dom";
 
@@ -31,7 +32,7 @@ export function readoutRows(readings: readonly Reading[], nameOf: (k: number) =>
     if (logY && typeof value === "number" && value <= 0) rows.push(detail("", __("not on a log scale")));
     if (earlier !== undefined) rows.push(detail(__("earlier"), say(earlier)));
   });
-  for (const note of readings[0]?.notes ?? []) rows.push(h("div", { class: "tl-note-here" }, note.length > LONGEST ? `${note.slice(0, LONGEST)}…` : note));
+  for (const note of readings[0]?.notes ?? []) rows.push(h("div", { class: "tl-note-here" }, shortened(note, LONGEST)));
   if (readings.length > MOST) rows.push(detail("", __("and %1 more", readings.length - MOST)));
   return rows;
 }
@@ -39,7 +40,7 @@ export function readoutRows(readings: readonly Reading[], nameOf: (k: number) =>
 /** The same in a sentence, for who hears it. */
 export function spokenReading(readings: readonly Reading[], nameOf: (k: number) => string): string {
   const said = readings.flatMap((reading, k) => (reading.n === 0 ? [] : [`${reading.label} ${seriesValue(nameOf(k), reading.smoothed ?? reading.value)}`]));
-  return [readings.find(({ n }) => n > 0)?.text_x, ...said, ...(readings[0]?.notes ?? [])].filter(Boolean).join(", ");
+  return [readings.find(({ n }) => n > 0)?.text_x, ...said, ...(readings[0]?.notes ?? []).map((note) => shortened(note, LONGEST))].filter(Boolean).join(", ");
 }
 
 /** 3 NaN, 1 ∞ */

@@ -7,6 +7,9 @@ import type { Detail } from "./detail";
 import { h, setAttribute, setShown, setText } from "./dom";
 import type { TabPage } from "./tabs";
 
+/** A value that is longer has a line of its own, and a box that scrolls. */
+const LONG = 300;
+
 export interface SettingsOptions {
   /** Opens the form with this job's parameters; null where the page has none. */
   launchAgain: (() => void) | null;
@@ -47,7 +50,7 @@ export function settingsPage(store: JobStore, detail: Detail, { launchAgain }: S
       {},
       ...values.map(([name, value]) => {
         const text = said(value);
-        const long = text.includes("\n");
+        const long = text.includes("\n") || text.length > LONG;
         return h("div", { class: long ? "tl-setting tl-long" : "tl-setting" }, h("dt", {}, name), h("dd", {}, long ? code(name, text) : text));
       }),
     );

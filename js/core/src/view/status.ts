@@ -2,6 +2,7 @@
 
 import { __ } from "../i18n";
 import { count, ordinal } from "../data/format";
+import { shortened } from "../data/visible";
 import { isEnded, isReleased, type Job } from "../wire/protocol";
 import { h, setAttribute, setText } from "./dom";
 
@@ -39,6 +40,14 @@ export function statusWord({ status }: Pick<Job, "status">): string {
 
 export function statusMark(job: Pick<Job, "status" | "pause">): string {
   return isReleased(job) ? "free" : MARKS[job.status ?? ""] ?? "wait";
+}
+
+/** More of a name no tab and no sentence has room for. */
+const LONGEST_NAME = 80;
+
+/** What a job is called, where that stands among other words. */
+export function jobTitle({ name, job_id }: Pick<Job, "name" | "job_id">): string {
+  return shortened(name || job_id, LONGEST_NAME);
 }
 
 /** What a pause has come to, or null where there is none. */

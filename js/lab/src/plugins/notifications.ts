@@ -2,7 +2,7 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { Notification as Toast } from "@jupyterlab/apputils";
-import { __ } from "@jupyter-trainlive/core";
+import { __, jobTitle, shortened } from "@jupyter-trainlive/core";
 import { OPEN } from "../commands";
 import { Newsreader, type News } from "../news";
 import { chime } from "../sound";
@@ -10,6 +10,7 @@ import { ITrainLive } from "../trainlive";
 
 const TYPES = { ended: "success", failed: "error", alert: "warning" } as const;
 const GOOD_NEWS_MS = 10_000;
+const LONGEST = 300;
 
 export const notifications: JupyterFrontEndPlugin<void> = {
   id: "jupyter-trainlive:notifications",
@@ -24,7 +25,7 @@ export const notifications: JupyterFrontEndPlugin<void> = {
       if (!feed.loaded || feed.trouble !== null) return;
       const wanted = reader.read(feed.jobs).filter(({ kind }) => settings.values.notify[kind]);
       for (const news of wanted) {
-        Toast.emit(news.text, news.job.status === "cancelled" ? "info" : TYPES[news.kind], {
+        Toast.emit(shortened(news.text, LONGEST), news.job.status === "cancelled" ? "info" : TYPES[news.kind], {
           // What went wrong waits until somebody has seen it.
           autoClose: news.kind === "ended" ? GOOD_NEWS_MS : false,
           actions: [{ label: __("Open"), callback: () => open(news) }],
@@ -47,7 +48,7 @@ export const notifications: JupyterFrontEndPlugin<void> = {
 /** Only while the page is not in front: there the toast is seen. Of several pages that tell the same, one is shown. */
 function tellSystem({ job, text, key }: News, open: () => void): void {
   if (!("Notification" in window) || Notification.permission !== "granted" || document.hasFocus()) return;
-  const shown = new Notification(job.name || job.job_id, { body: text, tag: key });
+  const shown = new Notification(jobTitle(job), { body: shortened(text, LONGEST), tag: key });
   shown.addEventListener("click", () => {
     window.focus();
     open();

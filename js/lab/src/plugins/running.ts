@@ -2,7 +2,7 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { IRunningSessionManagers, type IRunningSessions } from "@jupyterlab/running";
-import { __, askOfJob, type Job } from "@jupyter-trainlive/core";
+import { __, askOfJob, jobTitle, type Job } from "@jupyter-trainlive/core";
 import { Signal } from "@lumino/signaling";
 import { wish } from "../actions";
 import { OPEN } from "../commands";
@@ -31,8 +31,8 @@ export const running: JupyterFrontEndPlugin<void> = {
       open: () => void commands.execute(OPEN, { job_id: job.job_id, name: job.name ?? "" }),
       shutdown: () => void wish(server, feed, job, "cancel"),
       icon: () => markIcon(job),
-      label: () => job.name || job.job_id,
-      labelTitle: () => `${job.name ?? ""} ${job.job_id}`.trim(),
+      label: () => jobTitle(job),
+      labelTitle: () => `${job.name ? jobTitle(job) : ""} ${job.job_id}`.trim(),
       detail: () => detail(job),
     });
     managers.add({
