@@ -88,10 +88,10 @@ export function span(seconds: number): string {
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const units: [number, string][] = [
-    [86_400, "d"],
-    [3_600, "h"],
-    [60, "min"],
-    [1, "s"],
+    [86_400, __("d")],
+    [3_600, __("h")],
+    [60, __("min")],
+    [1, __("s")],
   ];
   const first = units.findIndex(([size]) => whole >= size);
   if (first === -1) return `0${NBSP}s`;
@@ -142,9 +142,23 @@ export function bytes(size: number): string {
 
 /** learning_rate → learning rate; train/accuracy stays as it is but for its underscores. */
 export function seriesTitle(name: string): string {
-  if (name === "step_time_seconds" || name === "step_time") return __("step time");
-  if (name === "samples_per_second") return __("samples/s");
-  if (name === "gpu_memory_allocated_gb") return __("GPU memory, GB");
+  switch (name) {
+    case "loss":
+      return __("loss");
+    case "eval_loss":
+      return __("eval loss");
+    case "learning_rate":
+      return __("learning rate");
+    case "grad_norm":
+      return __("grad norm");
+    case "step_time":
+    case "step_time_seconds":
+      return __("step time");
+    case "samples_per_second":
+      return __("samples/s");
+    case "gpu_memory_allocated_gb":
+      return __("GPU memory, GB");
+  }
   return name.replaceAll("_", " ");
 }
 
