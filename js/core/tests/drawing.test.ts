@@ -35,7 +35,9 @@ describe("the grid", () => {
 
   test("that is logarithmic has powers of ten, more between them where there is room, and fewer where there is none", () => {
     expect(logTicks({ min: 0.9, max: 1_100 }, 4)).toEqual([1, 10, 100, 1_000]);
-    expect(logTicks({ min: 1, max: 20 }, 9)).toEqual([1, 2, 5, 10, 20]);
+    expect(logTicks({ min: 1, max: 20 }, 9)).toEqual([1, 2, 3, 5, 10, 20]);
+    expect(logTicks({ min: 1, max: 20 }, 4)).toEqual([1, 2, 5, 10, 20]);
+    expect(logTicks({ min: 0.7, max: 4.2 }, 8)).toEqual([0.8, 1, 2, 3, 4]);
     expect(logTicks({ min: 1e-9, max: 1e9 }, 4).length).toBeLessThanOrEqual(5);
     expect(logTicks({ min: 2.1, max: 4.2 }, 4)).toEqual([3, 4]);
     expect(logTicks({ min: 1e-7, max: 1e-6 }, 2)).toEqual([1e-7, 1e-6]);

@@ -1,8 +1,9 @@
 // A plot as a picture of its own, with its title, axes and a legend, apart from the page: as SVG, or painted.
 
 import type { LensState } from "../data/lens";
+import type { PlacedMark } from "../data/marks";
 import { shortened } from "../data/visible";
-import { badInk, curveInk } from "./curves";
+import { sceneInk } from "./canvas";
 import { paint, svgText, type Box, type Ink } from "./ink";
 import { axisTitle } from "./readings";
 import { scaleOf } from "./scales";
@@ -13,12 +14,12 @@ export interface Picture {
   scene: Scene;
   lens: LensState;
   title: string;
-  legend: { label: string; color: string }[];
+  legend: readonly { label: string; color: string }[];
   width: number;
   height: number;
   font: string;
   color(property: string): string;
-  marks(x: (value: number) => number, box: Box): Ink[];
+  marks: readonly PlacedMark[];
 }
 
 const SIZE = 11;
@@ -41,7 +42,7 @@ function laidOut({ scene, lens, title: whole, legend, width, height, color, mark
   // As many letters as there is room for.
   const title = shortened(whole, (width - LEFT - RIGHT) / (SIZE + 2) / LETTER);
   const most = (width - LEFT - RIGHT - 26) / SIZE / LETTER;
-  const [fg, dim, grid, bg] = [color("--tl-fg"), color("--tl-dim"), color("--tl-grid"), color("--tl-bg")];
+  const [fg, dim, grid] = [color("--tl-fg"), color("--tl-dim"), color("--tl-grid")];
   const around: Ink[] = title ? [{ kind: "text", x: LEFT, y: 20, text: title, color: fg, size: SIZE + 2, align: "start" }] : [];
   const above = TOP + (title ? TITLE : 0);
   // A legend in rows: several curves, or one by another name than the title's.
@@ -71,8 +72,7 @@ function laidOut({ scene, lens, title: whole, legend, width, height, color, mark
   });
   across.at.forEach((value, k) => around.push({ kind: "text", x: x_scale(value), y: box.top + box.height + 16, text: across.labels[k]!, color: dim, size: SIZE, align: "middle" }));
   around.push({ kind: "text", x: box.left + box.width, y: box.top + box.height + 33, text: axisTitle(lens.axis), color: dim, size: SIZE, align: "end" });
-  const inside = [...marks(x_scale, box), ...curveInk(scene.drawn, x_scale, y_scale, box, 1, bg), ...badInk(scene.drawn, x_scale, box, 1, color("--tl-amber"))];
-  return { inside, around, box };
+  return { inside: sceneInk(scene, marks, box, 1, true, color), around, box };
 }
 
 /** How high it is in all: a legend of several rows adds to it. */

@@ -1,22 +1,19 @@
 // One plot of curves, possibly of several jobs: uPlot's canvas, axes and pointer, behind an interface of our own.
 
-import uPlot from "uplot";
+import type uPlot from "uplot";
 import type { Lens, Range } from "../data/lens";
 import { Line, type View } from "../data/line";
 import { marksOf, type PlacedMark } from "../data/marks";
 import type { Source } from "../data/source";
 import { windowsOf, type Wish } from "../data/windows";
-import { Cursor, moved, zoomed } from "./cursor";
-import { badInk, curveInk } from "./curves";
+import { canvasIn, fontOf } from "./canvas";
+import { Cursor } from "./cursor";
 import { HoverDots } from "./dots";
-import { paint, type Ink } from "./ink";
-import { markInk } from "./marking";
 import { pngOf, svgOf, type Picture } from "./picture";
-import { listenToPointer } from "./pointer";
-import { nearest, neighbour, notesAt, readingsAt, rowsOf, type Reading } from "./readings";
-import { LINEAR, scaleOf, type Scale } from "./scales";
+import { notesAt, readingsAt, rowsOf, type Reading } from "./readings";
+import { LINEAR, scaleOf } from "./scales";
 import { fullRange, isLogX, sceneOf, type Scene } from "./scene";
-import { axisTicks, valueTicks, type Ticks } from "./ticks";
+import { Steering, type Move } from "./steering";
 
 export { Cursor, type Reading };
 
@@ -46,10 +43,6 @@ interface Entry extends PlotCurve {
   line: Line;
 }
 
-/** A part of the axis no shorter than this is looked at. */
-const LEAST = { step: 2, epoch: 1e-6, elapsed: 1e-3, clock: 1e-3 };
-/** About what axes and padding take of a labelled plot: ticks are counted before it is laid out. */
-const [ACROSS, UPRIGHT] = [66, 32];
 /** A mark belongs to what is this near to it, in CSS pixels. */
 const NEAR = 5;
 /** A picture is not made as small as a chart may stand in the page. */
@@ -65,7 +58,8 @@ export class Plot {
   private visible = true;
   private height: number;
   private frame = 0;
-  private readonly dots: HoverDots;
+  private readonly dots = new HoverDots();
+  private readonly steering: Steering;
   private readonly undo: (() => void)[];
   /** Called by the windows of its sources. */
   private readonly came = (): void => this.request();
@@ -77,7 +71,7 @@ export class Plot {
     const { lens, cursor } = options;
     this.height = options.height;
     this.scene = sceneOf([], lens.state, this.full, 1);
-    this.dots = new HoverDots();
+    this.steering = new Steering(lens, cursor, () => ({ scene: this.scene, full: this.full, lines: this.lines }));
     this.undo = [lens.subscribe(this.came), cursor.subscribe(() => this.tell())];
   }
 
@@ -146,9 +140,11 @@ export class Plot {
     const width = Math.floor(this.host.clientWidth);
     if (width === 0) return;
     if (!this.plot) {
-      this.plot = new uPlot(this.settings(width), [[0, 1]], this.host);
-      this.plot.over.append(this.dots.element);
-      this.undo.push(this.listen(this.plot));
+      const plot = (this.plot = this.canvas(width));
+      const { over } = plot;
+      over.append(this.dots.element);
+      const select = (from: number, to: number): void => plot.setSelect({ left: Math.min(from, to), width: Math.abs(to - from), top: 0, height: over.clientHeight }, false);
+      this.undo.push(this.steering.listen(over, select));
       this.drawn = "";
       this.update();
     } else if (this.plot.width !== width) {
@@ -173,21 +169,8 @@ export class Plot {
   }
 
   /** Moves the cursor of all plots to a point of this one. */
-  move(to: "first" | "last" | "next" | "previous"): void {
-    const { cursor } = this.options;
-    const { seen } = this.scene;
-    const from = cursor.x;
-    const inside = (x: number | null): x is number => x !== null && x >= seen.min && x <= seen.max;
-    // The point nearest to an edge may lie beyond it.
-    const edge = (place: number, forward: boolean): number | null => {
-      const near = nearest(this.lines, place);
-      return inside(near) ? near : neighbour(this.lines, place, forward);
-    };
-    let x: number | null;
-    if (to === "first" || (from === null && to === "next")) x = edge(seen.min, true);
-    else if (to === "last" || from === null) x = edge(seen.max, false);
-    else x = neighbour(this.lines, from, to === "next");
-    if (inside(x)) cursor.set(x);
+  move(to: Move): void {
+    this.steering.move(to);
   }
 
   /** The cursor goes away. */
@@ -197,12 +180,7 @@ export class Plot {
 
   /** Shows so much more (above 1) or less of the axis, about the cursor. */
   zoomBy(factor: number): void {
-    const { lens, cursor } = this.options;
-    const { x, seen } = this.scene;
-    const [low, high] = [x.to(seen.min), x.to(seen.max)];
-    const inside = cursor.x !== null && cursor.x >= seen.min && cursor.x <= seen.max;
-    const about = inside ? x.to(cursor.x!) : (low + high) / 2;
-    lens.set({ zoom: this.zoomed(about, factor) });
+    this.steering.zoomBy(factor);
   }
 
   /** The data as drawn, in at most so many rows. */
@@ -223,6 +201,11 @@ export class Plot {
     return this.entries.map(({ line }) => line);
   }
 
+  /** Whether there is a point anywhere. */
+  private get known(): boolean {
+    return this.lines.some(({ main }) => main?.main.end);
+  }
+
   /** Draws on the next frame, if it is to be drawn at all. */
   private request(): void {
     if (this.frame || !this.visible) return;
@@ -235,7 +218,7 @@ export class Plot {
   /** Has each curve take the best there is, and asks for what is better. */
   private resolve(plot: uPlot): void {
     const { state } = this.options.lens;
-    // Of steps the page knows itself how far they go; along other axes the server tells.
+    // Of steps the page knows itself how far they go.
     if (state.axis === "step") this.measure(this.entries.flatMap(({ line }) => line.store?.span ?? []));
     const view: View = { lens: state, seen: state.zoom ?? (state.axis === "step" ? this.full : null), px: plot.bbox.width };
     // Of few points each is meant: an average would lag far behind them.
@@ -246,7 +229,8 @@ export class Plot {
     this.entries.forEach(({ source }, k) => wishes.set(source, [...(wishes.get(source) ?? []), ...wanted[k]!]));
     for (const [source, each] of wishes) windowsOf(source).want(this.came, each);
     this.entries.forEach((entry, k) => entry.line.resolve(viewOf(entry), wanted[k]!, windowsOf(entry.source)));
-    if (state.axis !== "step" && !state.zoom) this.measure(this.lines.flatMap(spanOf));
+    // Along other axes, and of the beginning on a logarithmic one, the server tells.
+    if ((state.axis !== "step" || state.logX) && !state.zoom) this.measure(this.lines.flatMap(spanOf));
   }
 
   private measure(spans: Range[]): void {
@@ -265,168 +249,62 @@ export class Plot {
     return this.options.lens.state.zoom ?? this.full;
   }
 
-  private zoomed(about: number, factor: number): Range | null {
-    const { x } = this.scene;
-    const places = ({ min, max }: Range): Range => ({ min: x.to(min), max: x.to(max) });
-    const least = x === LINEAR ? LEAST[this.options.lens.state.axis] : 0.01;
-    const range = zoomed(places(this.seen()), about, factor, places(this.full), least);
-    return range && { min: x.from(range.min), max: x.from(range.max) };
-  }
-
   /** Says what stands under the cursor, here or in another plot. */
   private tell(): void {
     const { plot, scene } = this;
     const { cursor, hover, lens } = this.options;
     if (!plot || !this.visible) return;
     const { x } = cursor;
-    if (x === null || x < scene.seen.min || x > scene.seen.max || !this.lines.some(({ main }) => main?.main.end)) {
+    if (x === null || x < scene.seen.min || x > scene.seen.max || !this.known) {
       this.dots.show([]);
       plot.setCursor({ left: -10, top: -10 }, false);
       hover(null, null);
       return;
     }
     const width = plot.over.clientWidth;
-    const left = scaleOf(scene.x, scene.seen, 0, width)(x);
+    const across = scaleOf(scene.x, scene.seen, 0, width);
+    const left = across(x);
     const top = scaleOf(scene.y, scene.values, plot.over.clientHeight, 0);
     plot.setCursor({ left, top: 0 }, false);
     const span = (scene.x.to(scene.seen.max) - scene.x.to(scene.seen.min)) / width;
     const room = scene.x === LINEAR ? span * NEAR : x * (10 ** (span * NEAR) - 1);
     const readings = readingsAt(this.entries, x, lens.state.axis, notesAt(this.marks, x, room));
     this.dots.show(
-      readings.flatMap(({ value, smoothed, color, n }) => {
-        const at = top(smoothed ?? (typeof value === "number" ? value : NaN));
-        return n > 0 && at >= -1 && at <= plot.over.clientHeight + 1 ? { left, top: at, color } : [];
+      readings.flatMap(({ x: place, value, smoothed, color, n }) => {
+        // On the curve: an evaluation that still holds stands where it was.
+        const dot = { left: across(place), top: top(smoothed ?? (typeof value === "number" ? value : NaN)), color };
+        return n > 0 && dot.left >= -1 && dot.top >= -1 && dot.top <= plot.over.clientHeight + 1 ? dot : [];
       }),
     );
     hover(readings, { left, width });
-  }
-
-  private listen(plot: uPlot): () => void {
-    const { lens, cursor } = this.options;
-    const place = (left: number): number => {
-      const { x, seen } = this.scene;
-      return x.to(seen.min) + (left / plot.over.clientWidth) * (x.to(seen.max) - x.to(seen.min));
-    };
-    const value = (left: number): number => this.scene.x.from(place(left));
-    return listenToPointer(plot.over, {
-      point: (left) => cursor.set(left === null ? null : nearest(this.lines, value(left))),
-      select: (from, to) => plot.setSelect({ left: Math.min(from, to), width: Math.abs(to - from), top: 0, height: plot.over.clientHeight }, false),
-      choose: (from, to) => {
-        const chosen = { min: value(from), max: value(to) };
-        if (chosen.max - chosen.min >= LEAST[lens.state.axis] / 2) lens.set({ zoom: chosen });
-      },
-      pan: (by) => {
-        if (!lens.state.zoom) return;
-        const { x } = this.scene;
-        const [seen, full] = [this.seen(), this.full].map(({ min, max }) => ({ min: x.to(min), max: x.to(max) })) as [Range, Range];
-        const range = moved(seen, place(0) - place(by), full);
-        lens.set({ zoom: { min: x.from(range.min), max: x.from(range.max) } });
-      },
-      zoom: (left, factor) => lens.set({ zoom: this.zoomed(place(left), factor) }),
-      reset: () => lens.set({ zoom: null }),
-    });
   }
 
   private styled(): { line: Line; color: string; points: boolean }[] {
     return this.entries.map(({ line, color, points }) => ({ line, color, points: points === true }));
   }
 
-  private paintCurves(plot: uPlot): void {
-    const { ctx, bbox } = plot;
-    const { color, labelled } = this.options;
-    const { scene } = this;
-    const ratio = devicePixelRatio;
-    const x = scaleOf(scene.x, scene.seen, bbox.left, bbox.left + bbox.width);
-    const y = scaleOf(scene.y, scene.values, bbox.top + bbox.height, bbox.top);
-    const drawn = scene.drawn.map((curve) => ({ ...curve, color: color(curve.color) }));
-    const room = 2 * ratio;
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left - room, bbox.top - room, bbox.width + 2 * room, bbox.height + 2 * room);
-    ctx.clip();
-    const inks = [...this.markInk(x, bbox, ratio, labelled), ...curveInk(drawn, x, y, bbox, ratio, color("--tl-bg")), ...badInk(drawn, x, bbox, ratio, color("--tl-amber"))];
-    paint(ctx, inks, this.font);
-    ctx.restore();
-  }
-
-  private markInk(x: Scale, box: uPlot.BBox, ratio: number, labelled: boolean): Ink[] {
-    const { color } = this.options;
-    return markInk(this.marks, x, box, ratio, labelled, { line: color("--tl-dim"), alert: color("--tl-amber"), background: color("--tl-bg") });
-  }
-
-  private get font(): string {
-    return getComputedStyle(this.host).fontFamily || "sans-serif";
-  }
-
   private picture(title: string): Picture {
     const { lens, color } = this.options;
     const width = Math.min(PICTURE.most, Math.max(PICTURE.least, this.plot?.width ?? 0));
     const scene = sceneOf(this.styled(), lens.state, this.seen(), width);
-    for (const curve of scene.drawn) curve.color = color(curve.color);
-    const legend = this.entries.map(({ label, color: property }) => ({ label, color: property }));
-    const marks = (x: Scale, box: uPlot.BBox): Ink[] => this.markInk(x, box, 1, true);
-    return { scene, lens: lens.state, title, legend, width, height: PICTURE.height, font: this.font, color, marks };
+    return { scene, lens: lens.state, title, legend: this.entries, width, height: PICTURE.height, font: fontOf(this.host), color, marks: this.marks };
   }
 
-  private settings(width: number): uPlot.Options {
-    const { labelled, color, lens } = this.options;
-    const line = (property: string) => (): string => color(property);
-    let [across, up]: Ticks[] = [];
-    const axis: uPlot.Axis = {
-      stroke: line("--tl-dim"),
-      font: `10px ${this.font}`,
-      grid: { stroke: line("--tl-grid"), width: 1 },
-      ticks: { show: false },
-    };
-    // An empty plot has a grid but nothing to count. For no text, null: the empty one is drawn, and has styles computed.
-    const labels = (ticks: Ticks | undefined): (string | null)[] => (ticks?.labels ?? []).map((label) => (labelled && this.lines.some(({ main }) => main?.main.end) && label) || null);
-    const ignore = (): null => null;
-    return {
-      width,
+  private canvas(width: number): uPlot {
+    const { lens, labelled, color } = this.options;
+    return canvasIn(this.host, width, {
+      lens,
       height: this.height,
-      // Whole pixels would turn a gentle slope into stairs.
-      pxAlign: 0,
-      padding: labelled ? [8, 22, 0, 0] : [6, 1, 2, 1],
-      legend: { show: false },
-      // uPlot counts in places, not in values: what is logarithmic is so before it comes here.
-      scales: { x: { time: false, auto: false }, y: { auto: false } },
-      axes: [
-        {
-          ...axis,
-          size: labelled ? 24 : 0,
-          gap: 6,
-          grid: { show: false },
-          splits: (plot) => {
-            across = axisTicks(lens.state.axis, this.scene.seen, (plot.width - (labelled ? ACROSS : 0)) / 80, isLogX(lens.state));
-            return across.at.map(this.scene.x.to);
-          },
-          values: () => labels(across),
-        },
-        {
-          ...axis,
-          size: labelled ? 44 : 0,
-          gap: 8,
-          splits: (plot) => {
-            up = valueTicks(this.scene.values, (plot.height - (labelled ? UPRIGHT : 0)) / (labelled ? 36 : 30), lens.state.logY);
-            return up.at.map(this.scene.y.to);
-          },
-          values: () => labels(up),
-        },
-      ],
-      // The curves are ours.
-      series: [{}],
-      cursor: {
-        y: false,
-        drag: { x: false, y: false },
-        // So is the pointer: all plots of a view follow it, and it goes from point to point.
-        bind: { mousedown: ignore, mouseup: ignore, mousemove: ignore, mouseenter: ignore, mouseleave: ignore, click: ignore, dblclick: ignore },
-      },
-      hooks: { draw: [(plot) => this.paintCurves(plot)] },
-    };
+      labelled,
+      color,
+      scene: () => this.scene,
+      marks: () => this.marks,
+      known: () => this.known,
+    });
   }
 }
 
-function spanOf(line: Line): Range[] {
-  const span = line.main?.span;
-  return span ? [{ min: span.min - line.offset, max: span.max - line.offset }] : [];
+function spanOf({ pieces, main, offset }: Line): Range[] {
+  const [first, last] = [pieces[0]?.series.span, main?.span];
+  return first && last ? [{ min: first.min - offset, max: last.max - offset }] : [];
 }

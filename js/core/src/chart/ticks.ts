@@ -18,14 +18,22 @@ export function linearTicks({ min, max }: Range, most: number, least = 0): numbe
   return multiples(min, max, step);
 }
 
-/** 1, 10, 100 …, with 2 and 5 between them where there is room; fewer where there is not. */
+/** What stands between the powers of ten, and how many ticks must have room between two of these for that. */
+const DIGITS: readonly [number, number[]][] = [
+  [8.4, [1, 2, 3, 4, 5, 6, 8]],
+  [3.8, [1, 2, 3, 5]],
+  [2.2, [1, 2, 5]],
+  [0, [1]],
+];
+
+/** 1, 10, 100 …, with 2 and 5 and more between them where there is room; fewer where there is not. */
 export function logTicks({ min, max }: Range, most: number): number[] {
   const [low, high] = [Math.log10(min), Math.log10(max)];
   const room = most / Math.max(high - low, 1e-9);
   // Within less than a decade round numbers are nearer to what one looks for.
   if (high - low < 0.7) return linearTicks({ min, max }, most).filter((value) => value > 0);
   const every = room >= 1 ? 1 : Math.ceil(1 / room);
-  const digits = room >= 2.2 ? [1, 2, 5] : [1];
+  const digits = DIGITS.find(([least]) => room >= least)![1];
   const found: number[] = [];
   for (let power = Math.floor(low); power <= Math.ceil(high); power += 1) {
     if (power % every === 0) for (const digit of digits) found.push(Number(`${digit}e${power}`));

@@ -117,7 +117,8 @@ export class Line {
   private heads(whole: Look, seen: Range | null, store: Series): Look[] {
     const { offset } = this;
     const end = seen?.max ?? store.span?.max ?? 0;
-    const least = whole.axis === "step" ? whole.px : Math.max(seen?.min ?? 0, end / MAX_ENTRIES);
+    // Steps are as fine as they can be where there are no more of them than buckets in an answer.
+    const least = whole.axis === "step" ? whole.px / 5 / HEAD : Math.max(seen?.min ?? 0, end / MAX_ENTRIES);
     const heads: Look[] = [];
     for (let cut = 2 ** Math.floor(Math.log2(Math.max(end, Number.MIN_VALUE))) / HEAD; cut > least && heads.length < 5; cut /= HEAD) {
       heads.unshift({ ...whole, x1: cut + offset, px: rounded(whole.px / 2) });

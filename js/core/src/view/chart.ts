@@ -5,6 +5,7 @@ import { count, seriesTitle, seriesValue } from "../data/format";
 import type { Lens } from "../data/lens";
 import type { Series } from "../data/series";
 import { trendOf, type Trend } from "../data/trend";
+import { shortened } from "../data/visible";
 import { __, _n } from "../i18n";
 import { h, setAttribute, setShown, setText } from "./dom";
 import { readoutRows, spokenReading } from "./readout";
@@ -51,7 +52,7 @@ export interface ChartView {
   setTabled(tabled: boolean): void;
   /** As SVG, or as a PNG's data URL that says what it is a chart of, whether it is on screen or not; null before its first point, and where it has no room. */
   drawing(): string | null;
-  picture(scale: number, of: string): string | null;
+  picture(of: string): string | null;
   focus(): void;
   recolor(): void;
   remove(): void;
@@ -63,6 +64,9 @@ interface Key {
   value: HTMLElement;
 }
 
+/** How many pixels of a picture are one of the page's. */
+export const PICTURE_SCALE = 2;
+/** A picture has one line for its title. */
 const MOST_TITLE = 60;
 const LEAST_MAIN = 226;
 const MOST_MAIN = 400;
@@ -273,7 +277,7 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
       if (table) element.append(table);
     },
     drawing: () => taken((now) => now.toSVG(spec.title)),
-    picture: (scale, of) => taken((now) => now.toPNG(scale, `${cut(of)} · ${spec.title}`)),
+    picture: (of) => taken((now) => now.toPNG(PICTURE_SCALE, `${shortened(of, MOST_TITLE)} · ${spec.title}`)),
     focus: () => canvas.focus(),
     recolor: () => plot?.recolor(),
     remove,
@@ -291,9 +295,6 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, numbe
 function trendText(trend: Trend): string {
   return { rising: __("rising"), falling: __("falling"), level: __("level") }[trend];
 }
-
-/** A picture has one line for its title. */
-const cut = (text: string): string => (text.length > MOST_TITLE ? `${text.slice(0, MOST_TITLE)}…` : text);
 
 /** A chart of one series by its own name. */
 export function ofSeries(curve: PlotCurve): ChartSpec {

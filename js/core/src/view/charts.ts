@@ -16,7 +16,8 @@ export interface Charts {
   /** How they are looked at: smoothing, axes, and what else there is to choose. */
   toolbar: HTMLElement;
   element: HTMLElement;
-  update(): void;
+  /** `arrived`: all is here that there will ever be. */
+  update(arrived: boolean): void;
   recolor(): void;
   /** How many points the loss is made of. */
   readonly points: number;
@@ -25,7 +26,6 @@ export interface Charts {
 }
 
 const SMALL_HEIGHT = 84;
-const PICTURE_SCALE = 2;
 /** Of those that are not losses. */
 const COLORS = ["--tl-c", "--tl-d", "--tl-c", "--tl-a", "--tl-d", "--tl-c", "--tl-b"];
 
@@ -43,18 +43,17 @@ export function charts(source: Source, color: (property: string) => string, sign
       return store.series.get(placed[0]?.curves[0]?.name ?? "")?.main.extent.n ?? 0;
     },
     picture() {
-      return view.main?.picture(PICTURE_SCALE, name()) ?? null;
+      return view.main?.picture(name()) ?? null;
     },
-    update() {
+    update(arrived) {
       const { job, series } = store;
-      const ended = isEnded(job);
       // Of a finished job what never came never will, and code of one's own may never log any of them.
-      const expected = !ended && (job.kind ?? "finetune") === "finetune";
+      const expected = !arrived && (job.kind ?? "finetune") === "finetune";
       // Names are only ever added, but for a snapshot, which takes the place of all.
       const now = `${expected} ${series.size} ${series.keys().next().value}`;
       if (now !== shown) placed = placedCharts(source, expected);
       shown = now;
-      view.update(placed, ended ? __("no points were recorded") : (phaseText(job) ?? (job.status ? __("no points yet") : "")));
+      view.update(placed, arrived ? __("no points were recorded") : isEnded(job) ? __("reading the curves…") : (phaseText(job) ?? (job.status ? __("no points yet") : "")));
     },
     recolor: view.recolor,
   };

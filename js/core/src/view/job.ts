@@ -4,6 +4,7 @@ import { sourceOf } from "../data/source";
 import { shortened } from "../data/visible";
 import { __ } from "../i18n";
 import { askOfJob, getJob, ServerError, type Server } from "../wire/server";
+import type { JobChannel } from "../wire/channel";
 import { watchJob } from "../wire/shared";
 import { isEnded, isReleased, type Job } from "../wire/protocol";
 import { alerts, alertsPage } from "./alerts";
@@ -43,6 +44,8 @@ export interface JobView {
 const TICK_MS = 1_000;
 /** More GPUs beside the charts would make a column that nobody sees the end of. */
 const MOST_IN_COLUMN = 3;
+/** When nothing has come of it, it is time to say so. */
+const SILENCE_MS = 12_000;
 /** Nobody can skip in what is spoken. */
 const LONGEST_SPOKEN = 300;
 
@@ -102,7 +105,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     const now = Date.now();
     const { job } = store;
     const ended = isEnded(job);
-    const trouble_text = troubleText(channel.live);
+    const trouble_text = troubleText(channel);
     for (const part of parts) part.update(now);
     setText(trouble, trouble_text ?? "");
     setShown(trouble, trouble_text !== null);
@@ -121,7 +124,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     pages.count("files", known.job?.files?.length ?? 0);
     pages.count("alerts", job.alerts?.length ?? 0, "warn");
     pages.update(now);
-    curves.update();
+    curves.update(channel.live === "ended");
     setAttribute(section, "aria-label", __("Training job %1", jobTitle(job)));
     setAttribute(section, "data-points", String(curves.points));
     const state = stateText(job);
@@ -162,8 +165,9 @@ function stateText(job: Job): string {
   return job.status == null ? "" : (pauseText(job) ?? statusWord(job));
 }
 
-function troubleText(live: string): string | null {
+function troubleText({ live, via, silent_ms }: JobChannel): string | null {
   if (live === "missing") return __("This server does not know the job. It may have been deleted, or it ran on another server.");
   if (live === "forbidden") return __("You are not signed in to this server, or may not watch this job. Sign in, and come back to this page.");
+  if (via === "kernel" && live.endsWith("connecting") && silent_ms > SILENCE_MS) return __("This page hears of the job through the notebook's kernel, which says nothing: it is busy, or gone.");
   return null;
 }
