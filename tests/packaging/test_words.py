@@ -1,4 +1,4 @@
-"""The words of the settings: JupyterLab translates them on the server, with a language pack's words for this package."""
+"""The words of the settings: the server translates them, with what a language pack has for this package."""
 
 from __future__ import annotations
 
