@@ -151,7 +151,7 @@ def test_jobs_are_seen_all_over_the_lab_from_their_start_to_their_end(
     expect(row(page, base)).to_be_visible()
 
     # After a reload everything is where it was, and what has happened is no news.
-    with page.expect_request(
+    with page.expect_request_finished(
         lambda request: "workspaces" in request.url and f'"current":"trainlive:{failed}"' in (request.post_data or "")
     ):
         failure.get_by_role("button", name="Open").click()
