@@ -106,7 +106,7 @@ def test_a_fine_tune_is_held_goes_on_frees_its_gpu_and_completes_from_its_checkp
     expect(widget).to_have_attribute("data-status", "completed", timeout=120_000)
     assert widget.get_attribute("data-points") == str(STEPS), "every step once"
     assert lab.job(job_id)["attempt"] == 2
-    expect(widget.get_by_role("button")).to_have_count(0)
+    expect(widget.locator(".tl-controls").get_by_role("button")).to_have_count(0)
     shoot(page, "controls-completed")
 
 

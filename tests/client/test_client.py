@@ -201,6 +201,7 @@ def test_stream_and_wait_go_on_when_their_server_was_restarted(tmp_path: Path, a
     at(tmp_path)
     messages: list[dict[str, Any]] = []
     errors: list[BaseException] = []
+    go = tmp_path / "go"
 
     async def follow(job: Job) -> None:
         async for message in job.stream():
@@ -213,7 +214,8 @@ def test_stream_and_wait_go_on_when_their_server_was_restarted(tmp_path: Path, a
             errors.append(error)
 
     with serve(tmp_path) as first:
-        job = trainlive.launch(code="import time; time.sleep(8)")
+        code = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.05)"
+        job = trainlive.launch(code=code)
         follower = threading.Thread(target=run, args=(job,))
         follower.start()
         first.wait(job.job_id, "running")
@@ -227,10 +229,15 @@ def test_stream_and_wait_go_on_when_their_server_was_restarted(tmp_path: Path, a
             job.wait()
         before = len(messages)
         with serve(tmp_path):
+            deadline = time.monotonic() + 60
+            while len(messages) == before and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert messages[before:], "the stream has found the new server"
+            assert messages[-1]["status"] == "running"
+            go.touch()
             follower.join(60)
             assert errors == []
             assert messages[-1]["status"] == "completed"
-            assert len(messages) > before + 1
             waiter.join(60)
             assert waited == ["completed"], "the client as well has found the new server"
 

@@ -93,13 +93,15 @@ def test_of_two_servers_on_one_folder_one_owns_it_and_the_other_shows_it_and_tak
 
 
 def test_a_server_that_stops_leaves_its_jobs_and_takes_its_private_file_along(tmp_path: Path) -> None:
+    go = tmp_path / "go"
     with serve(tmp_path) as server:
-        job_id = server.submit("import time; time.sleep(1.5)")
+        job_id = server.submit(f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.05)")
         server.wait(job_id, "running")
         assert list((tmp_path / "runtime").glob("trainlive-*.json"))
     assert not list((tmp_path / "runtime").glob("trainlive-*.json"))
     assert "Traceback" not in server.log
     assert [record["kind"] for record in records(server, job_id, "process")] == ["spawned"]
+    go.touch()
     deadline = time.monotonic() + 20
     while records(server, job_id, "process")[-1]["kind"] != "exited":
         assert time.monotonic() < deadline
