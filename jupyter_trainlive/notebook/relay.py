@@ -111,7 +111,7 @@ class Relay:
                 # It is told unasked no more either: its page is gone, or has another way.
                 self.declined = not self._links
             case {"ask": "here", "n": int(n)}:
-                self._say("answer", n=n, status=204, content_type="", more=False)
+                self._say("answer", n=n, k=0, status=204, content_type="", more=False)
             case {"ask": "request", "n": int(n), "path": str(path), "method": str(method), "at": float(at) | int(at)}:
                 if time.monotonic() - at <= FRESH_SECONDS:
                     body = message.get("body")
@@ -179,29 +179,29 @@ class Relay:
 
     async def _tell(self, socket: _Socket, link: int | None, goes_on: Callable[[int], bool]) -> bool:
         """Pass frames on while `goes_on`, which is told how many bytes went last; False once the job's end was told."""
-        first, size = True, 0
+        k, size = 0, 0
         while goes_on(size):
-            frames = await _batch(socket, at_once=first)
+            frames = await _batch(socket, at_once=k == 0)
             if not frames:
                 self._say("here")
                 size = 0
                 continue
             size = sum(map(len, frames))
             await asyncio.sleep(self._thread.frames.wait_for(size))
-            self._say("frames", link=link, first=first, frames=frames)
+            self._say("frames", link=link, k=k, frames=frames)
             if frames[-1][:20].replace(" ", "").startswith('{"type":"end"'):
                 return False
-            first = False
+            k += 1
         return True
 
     async def _answer(self, n: int, method: str, path: str, body: str | None) -> None:
         answer = await tunnel.fetch(self._thread.http, method, path, body)
         starts = range(0, max(1, len(answer.body)), BATCH_BYTES)
-        for start in starts:
+        for k, start in enumerate(starts):
             part = answer.body[start : start + BATCH_BYTES]
             await asyncio.sleep(self._thread.answers.wait_for(len(part)))
             head = {"n": n, "status": answer.status, "content_type": answer.content_type}
-            self._say("answer", [part] if part else [], **head, more=start != starts[-1])
+            self._say("answer", [part] if part else [], **head, k=k, more=start != starts[-1])
 
 
 def _socket_of(job_id: str) -> Any:
