@@ -113,7 +113,7 @@ class Relay:
             case {"ask": "here", "n": int(n)}:
                 self._say("answer", n=n, k=0, status=204, content_type="", more=False)
             case {"ask": "request", "n": int(n), "path": str(path), "method": str(method), "at": float(at) | int(at)}:
-                if time.monotonic() - at <= FRESH_SECONDS:
+                if abs(time.monotonic() - at) <= FRESH_SECONDS:
                     body = message.get("body")
                     self._say("taken", n=n)
                     self._thread.spawn(self._answer(n, method, path, body if isinstance(body, str) else None))
