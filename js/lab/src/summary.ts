@@ -34,7 +34,7 @@ export function summary(job: Job, gpus: readonly Gpu[]): string {
   } else {
     const standing = job.status === "paused" || job.status === "queued";
     words.push(standing || job.progress == null ? null : percent(job.progress));
-    words.push(phaseText(job) ?? (job.eta_seconds ? duration(job.eta_seconds) : null));
+    words.push(phaseText(job) ?? (job.eta_seconds ? duration(Math.max(1, job.eta_seconds)) : null));
     if (!isReleased(job)) {
       words.push(...gpus.filter(({ uuid }) => uuid && job.gpus?.includes(uuid)).map(({ index }) => __("GPU %1", index)));
     }

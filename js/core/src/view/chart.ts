@@ -243,6 +243,8 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
       element.className = `tl-chart${spec.main ? " tl-main-chart" : ""}${enlarged ? " tl-enlarged" : ""}`;
       buildLegend();
       plot?.setCurves(spec.curves);
+      // Off screen as well, where nothing is updated: it has a name for who goes from one to the next.
+      sayLabel();
       said_at = -Infinity;
     },
     update(empty) {

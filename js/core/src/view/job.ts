@@ -42,6 +42,8 @@ export interface JobView {
 }
 
 const TICK_MS = 1_000;
+/** More GPUs beside the charts would make a column that nobody sees the end of. */
+const MOST_IN_COLUMN = 3;
 /** When nothing has come of it, it is time to say so. */
 const SILENCE_MS = 12_000;
 /** Nobody can skip in what is spoken. */
@@ -110,7 +112,7 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     gauges.update(store.system, store.history, { job_id, gpus: ended || isReleased(job) ? [] : (job.gpus ?? []) });
     // A finished job has no claim on the machine; one seen ending keeps its last readings, so that nothing jumps.
     const gpus = store.system?.gpus?.length ?? 0;
-    setAttribute(body, "data-gauges", ended && !store.system ? "none" : gpus > 1 ? "below" : "beside");
+    setAttribute(body, "data-gauges", ended && !store.system ? "none" : gpus > MOST_IN_COLUMN ? "below" : gpus > 1 ? "column" : "beside");
     setAttribute(aside, "data-past", ended ? "" : null);
     const there = trouble_text === null || store.series.size > 0;
     for (const element of [row_of_tabs, pages.panels, row.element]) setShown(element, there);
