@@ -69,7 +69,8 @@ class Pages:
 
     def frames(self, link: int) -> list[dict[str, Any]]:
         parts = [part for part in list(self.heard) if part["say"] == "frames" and part["link"] == link]
-        assert [part["k"] for part in parts] == list(range(len(parts)))
+        assert [part["first"] for part in parts] == [True] + [False] * (len(parts) - 1)
+        assert [part["k"] for part in parts] == list(range(parts[0]["k"], parts[0]["k"] + len(parts)))
         return [json.loads(text) for part in parts for text in part["frames"]]
 
     def until_frame(self, link: int, kind: str) -> dict[str, Any]:
@@ -158,10 +159,10 @@ def test_a_kernel_at_work_tells_unasked_until_a_page_declines(
     pages = Pages(job)
     pages._take({"say": "nothing yet"}, [])
     pages.relay._thread.call(pages.relay._thread.at_work)
-    pages.until(lambda message: message["say"] == "frames" and message["link"] is None and message["k"] > 2)
-    begins = [message for message in pages.heard if message["say"] == "frames" and message["k"] == 0]
+    pages.until(lambda message: message["say"] == "frames" and message["link"] is None and not message["first"])
+    begins = [message for message in pages.heard if message["say"] == "frames" and message["first"]]
     assert json.loads(begins[0]["frames"][0])["type"] == "hello"
-    pages.until(lambda message: message.get("k") == 0 and message["t"] > begins[0]["t"])
+    pages.until(lambda message: message.get("first") is True and message["t"] > begins[0]["t"])
     pages.ask("nothing")
     pages.until(lambda message: message["say"] == "closed" and message["link"] is None)
     pages.ask("here", n=1)

@@ -147,7 +147,8 @@ export class FakeKernel implements Post {
   declined = false;
   readonly heard: { ask: string; link: number; text: string; n: number; path: string; method: string; at: number }[] = [];
   private queue: (typeof this.heard)[number][] = [];
-  private readonly links = new Map<number | null, { session: Session; k: number }>();
+  private readonly links = new Map<number | null, { session: Session; next(): object }>();
+  private opened = 0;
   private readonly listeners = new Set<(message: unknown, buffers?: readonly ArrayBufferView<ArrayBuffer>[]) => void>();
 
   constructor(
@@ -186,7 +187,7 @@ export class FakeKernel implements Post {
     this.heard.push(message);
     const { ask, link, n } = message;
     if (ask === "nothing") this.declined = true;
-    else if (ask === "frames" && this.links.has(link)) this.say({ say: "here" });
+    else if (ask === "frames" && this.links.has(link)) this.say({ say: "here", link, ...this.links.get(link)!.next() });
     else if (ask === "frames") {
       this.declined = false;
       this.openTo(link);
@@ -209,11 +210,15 @@ export class FakeKernel implements Post {
     this.say({ ...head, k: 1, more: false }, [body.slice(half)]);
   }
   private openTo(link: number | null): Session {
-    const open = { k: 0, session: null as unknown as Session };
-    const say = (frame: object): void => this.say({ say: "frames", link, k: open.k++, frames: [JSON.stringify(frame)] });
-    open.session = new Session(this.server, say);
-    this.links.set(link, open);
-    return open.session.greet();
+    let k = (this.opened += 1_000);
+    const first = k;
+    const next = (): object => ({ first: k === first, k });
+    const session = new Session(this.server, (frame) => {
+      this.say({ say: "frames", link, ...next(), frames: [JSON.stringify(frame)] });
+      k += 1;
+    });
+    this.links.set(link, { session, next });
+    return session.greet();
   }
   private close(link: number | null): void {
     const open = this.links.get(link);

@@ -15,15 +15,15 @@ export interface Post {
 }
 
 /**
- * What the kernel says; `t` is its clock, in seconds. `link` is null for what nobody asked for. `k` counts from 0, as whoever
+ * What the kernel says; `t` is its clock, in seconds. `link` is null for what nobody asked for. `k` counts, as whoever
  * stands between drops what is too much for it.
  */
 type Said = { t: number } & (
-  | { say: "frames"; link: number | null; k: number; frames: string[] }
+  | { say: "frames"; link: number | null; first: boolean; k: number; frames: string[] }
   | { say: "closed"; link: number | null }
   | { say: "taken"; n: number }
   | { say: "answer"; n: number; k: number; status: number; content_type: string; more: boolean }
-  | { say: "here" }
+  | { say: "here"; link: number | null; first: boolean; k: number }
 );
 
 /** A kernel that was restarted, or is gone, says nothing at all; any other is heard every five seconds. */
@@ -149,6 +149,14 @@ export class Relay {
     open.handlers.closed();
   }
 
+  /** Whether something was lost of what a link is told, which ends it: the next one goes on behind what came. */
+  private misses(link: number, said: { link: number | null; first: boolean; k: number }): boolean {
+    const open = this.open_links.get(link);
+    if (said.first || !open || (open.hears === said.link ? said.k === open.next : said.link !== link)) return false;
+    this.end(link);
+    return true;
+  }
+
   private hear(message: unknown, buffers: readonly BlobPart[]): void {
     if (typeof message !== "object" || message === null || !("trainlive" in message)) return;
     const said = message as unknown as Said;
@@ -159,19 +167,20 @@ export class Relay {
       case "frames":
         for (const [link, open] of [...this.open_links]) {
           if (said.link !== link && (said.link !== null || open.hears === link)) continue;
-          if (said.k === 0) open.hears = said.link;
-          // It can be followed from its beginning only.
-          if (open.hears !== said.link) continue;
-          if (said.k !== 0 && said.k !== open.next) {
-            this.end(link);
-            continue;
+          if (said.first) {
+            open.hears = said.link;
+            open.next = said.k;
           }
-          open.next = said.k + 1;
-          said.frames.forEach((frame, j) => open.handlers.message(frame, said.link === null && said.k + j === 0));
+          if (this.misses(link, said) || open.hears !== said.link) continue;
+          open.next += 1;
+          said.frames.forEach((frame, j) => open.handlers.message(frame, said.link === null && said.first && j === 0));
         }
         break;
       case "closed":
         for (const [link, open] of [...this.open_links]) if (said.link === link || (said.link === null && open.hears === null)) this.end(link);
+        break;
+      case "here":
+        for (const link of [...this.open_links.keys()]) this.misses(link, said);
         break;
       case "taken":
         this.waiting.get(said.n)?.taken();
