@@ -232,7 +232,8 @@ def test_stream_and_wait_go_on_when_their_server_was_restarted(tmp_path: Path, a
             deadline = time.monotonic() + 60
             while len(messages) == before and time.monotonic() < deadline:
                 time.sleep(0.05)
-            assert messages[before:] and messages[-1]["status"] == "running", "the stream has found the new server"
+            assert messages[before:], "the stream has found the new server"
+            assert messages[-1]["status"] == "running"
             go.touch()
             follower.join(60)
             assert errors == []
