@@ -1,4 +1,5 @@
 // Unit tests: pure parts run in plain Node, a file that needs a page asks for happy-dom in its first line.
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({ test: { include: ["*/tests/**/*.test.ts"] } });
+// A busy machine is no failure.
+export default defineConfig({ test: { include: ["*/tests/**/*.test.ts"], testTimeout: 60_000 } });

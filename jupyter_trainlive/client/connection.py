@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -21,8 +22,9 @@ class Connection:
     def __init__(self, access: Access) -> None:
         self.access = access
         self.headers = {"Authorization": f"{SCHEME} {access.secret}"}
-        base_url = access.url.rstrip("/") + "/trainlive/"
-        self._http = httpx.Client(base_url=base_url, headers=self.headers, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._http = httpx.Client(
+            base_url=self.address(""), headers=self.headers, timeout=_TIMEOUT_SECONDS, trust_env=False
+        )
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One request under ``{base_url}trainlive/``; raises RequestError or NoServerError."""
@@ -32,17 +34,17 @@ class Connection:
             raise NoServerError(f"The Jupyter server at {self.access.url} does not answer: {error}") from error
         if response.is_success:
             return response
-        owner = self._owner_of_the_jobs(response)
+        owner = self.owner_of_the_jobs(response.status_code, response.content)
         if owner is not None:
             return owner.request(method, path, **options)
         raise _refusal(response)
 
-    def _owner_of_the_jobs(self, response: httpx.Response) -> Connection | None:
+    def owner_of_the_jobs(self, status: int, answer: bytes) -> Connection | None:
         """The server of the same user that this one says owns the jobs: what changes them is asked of it."""
-        if response.status_code != 409:
+        if status != 409:
             return None
         try:
-            pid = response.json()["owner_pid"]
+            pid = json.loads(answer)["owner_pid"]
         except (ValueError, KeyError, TypeError):
             return None
         access = discovery.of_server(pid) if isinstance(pid, int) else None
@@ -62,9 +64,13 @@ class Connection:
         """Close what is idle; the connection is not used any more."""
         self._http.close()
 
+    def address(self, path: str) -> str:
+        """The address of a path under ``{base_url}trainlive/``."""
+        return self.access.url.rstrip("/") + "/trainlive/" + path
+
     def socket_url(self, path: str) -> str:
         """The address of a WebSocket under ``{base_url}trainlive/``."""
-        return "ws" + self.access.url.rstrip("/").removeprefix("http") + "/trainlive/" + path
+        return "ws" + self.address(path).removeprefix("http")
 
 
 def _refusal(response: httpx.Response) -> RequestError:

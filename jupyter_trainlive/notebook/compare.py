@@ -33,7 +33,8 @@ class Comparison:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         saved = [{"job_id": job.job_id, "name": job.name} for job in self.jobs]
         data: dict[str, Any] = {COMPARISON_MIME: {"jobs": saved}, "text/plain": repr(self)}
-        drawn = picture.svg("loss", [picture.Line(job.name or job.job_id, _losses(job)) for job in self.jobs])
+        title = f"Comparison of {len(self.jobs)} job{'s' * (len(self.jobs) > 1)} · loss"
+        drawn = picture.svg(title, [picture.Line(job.name or job.job_id, _losses(job)) for job in self.jobs])
         return data if drawn is None else {**data, "image/svg+xml": drawn}
 
 

@@ -1,4 +1,4 @@
-"""The widget of one job: an anywidget that talks to the server by itself."""
+"""The widget of one job: an anywidget that talks to the server by itself, or through this kernel where it cannot."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import anywidget
 from traitlets.traitlets import Unicode
+
+from .relay import Relay
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -27,3 +29,9 @@ class JobWidget(anywidget.AnyWidget):
 
     def __init__(self, job_id: str, name: str, server_path: str, **kwargs: Any) -> None:
         super().__init__(job_id=job_id, name=name, server_path=server_path, **kwargs)
+        self._relay = Relay(job_id, self.send)
+        self.on_msg(lambda _widget, message, _buffers: self._relay.hear(message))
+
+    def close(self) -> None:
+        self._relay.close()
+        super().close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from ..real_server import RealServer
 from .conftest import REPOSITORY, log_in, open_lab, open_notebook, run_all, shoot, theme, write_notebook
+from .test_saved_notebooks import save
 
 AXE = REPOSITORY / "js" / "node_modules" / "axe-core" / "axe.min.js"
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
@@ -34,7 +37,7 @@ FAILED = "import jupyter_trainlive as t\nfor step in range(1, 40): t.log({'loss'
 SHOW = "import jupyter_trainlive as t\nt.get({!r})"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def jobs(lab: RealServer) -> Iterator[dict[str, str]]:
     """One that runs and one that has failed, by their names."""
     ids = {"rich": lab.submit(RICH, name="rich"), "broken": lab.submit(FAILED, name="broken")}
@@ -74,23 +77,28 @@ def findings(page: Page, rules: tuple[str, ...], *selectors: str) -> list[str]:
 def test_axe_finds_nothing_serious_on_any_surface_in_any_theme(
     lab: RealServer, page: Page, jobs: dict[str, str]
 ) -> None:
-    page.set_viewport_size({"width": 1700, "height": 1400})
+    page.set_viewport_size({"width": 2000, "height": 1500})
     open_notebook(page, lab, write_notebook(lab, "axe.ipynb", SHOW.format(jobs["rich"])))
     execute(page, "trainlive:show-jobs")
     run_all(page)
     notebook = page.locator(".jp-OutputArea section.tl")
     expect(notebook).to_have_attribute("data-status", "running", timeout=60_000)
+    save(page)
     # Beside each other, so that nothing is hidden from it.
     failed, job = open_job(page, jobs["broken"]), open_job(page, jobs["rich"])
     execute(page, "trainlive:new-finetune")
     form = page.locator(".tl-form")
     expect(form.get_by_role("button", name="Dry run")).to_be_visible()
+    execute(page, "trainlive:compare", job_ids=[jobs["rich"], jobs["broken"]])
+    comparison = page.locator("section.tl-compare")
+    expect(comparison.get_by_role("table")).to_contain_text("Last values")
     page.evaluate(
         """() => {
-          const { shell } = window.jupyterapp, [notebook, failed, job, form] = [...shell.widgets('main')]
+          const { shell } = window.jupyterapp, [notebook, failed, job, form, comparison] = [...shell.widgets('main')]
           shell.add(failed, 'main', { mode: 'split-bottom', ref: notebook.id })
           shell.add(job, 'main', { mode: 'split-right', ref: notebook.id })
           shell.add(form, 'main', { mode: 'split-right', ref: failed.id })
+          shell.add(comparison, 'main', { mode: 'split-right', ref: form.id })
         }"""
     )
     form.get_by_role("button", name="Start training").click()
@@ -102,13 +110,60 @@ def test_axe_finds_nothing_serious_on_any_surface_in_any_theme(
         # Nothing but colours differs from one theme to the next.
         rules = () if name == THEMES[0] else ("color-contrast",)
         shoot(page, f"everything-{name.removeprefix('JupyterLab ').lower().replace(' ', '-')}")
-        others = (".tl-panel", ".jp-OutputArea section.tl", f"#trainlive-{jobs['broken']}", ".tl-form")
+        failed_tab = f"#trainlive-{jobs['broken']}"
+        others = (".tl-panel", ".jp-OutputArea section.tl", failed_tab, ".tl-form", "section.tl-compare")
         wrong += [f"{name}: {finding}" for finding in findings(page, rules, *others)]
         for tab, words in TABS.items():
             job.get_by_role("tab", name=tab).click()
             expect(job.get_by_role("tabpanel", name=tab)).to_contain_text(words)
             wrong += [f"{name}, {tab}: {found}" for found in findings(page, rules, f"#trainlive-{jobs['rich']}")]
+        for what, where in opened(page, job):
+            if where == MENU:
+                wrong += [f"{name}, {what}: {found}" for found in page.locator(MENU).evaluate(PALE)]
+            if where != MENU or not rules:
+                wrong += [f"{name}, {what}: {found}" for found in findings(page, rules, where)]
+    wrong += in_notebook_7(page, lab, "notebooks/axe.ipynb", THEMES[0], ".jp-OutputArea section.tl")
+    wrong += in_notebook_7(page, lab, "tree", THEMES[1], ".tl-panel")
     assert not wrong, json.dumps(wrong, indent=1)
+
+
+MENU = ".tl-menu:popover-open"
+#: Text with too little contrast to a menu's ground: axe-core itself takes what floats above the page for hidden.
+PALE = """menu => {
+  const { Color, flattenColors, getContrast } = axe.commons.color
+  const parsed = text => { const color = new Color(); color.parseString(text); return color }
+  const ground = parsed(getComputedStyle(menu).backgroundColor)
+  const contrast = e => getContrast(ground, flattenColors(parsed(getComputedStyle(e).color), ground))
+  const said = [...menu.querySelectorAll('*')].filter(e => [...e.childNodes].some(({ data }) => data?.trim()))
+  return said.filter(e => !(contrast(e) >= 4.5)).map(e => `${contrast(e)} at ${e.outerHTML}`)
+}"""
+
+
+def opened(page: Page, job: Locator) -> Iterator[tuple[str, str]]:
+    """What opens at a chart, one after the other: a name, and where it is."""
+    job.get_by_role("tab", name="Curves").click()
+    job.get_by_role("button", name="Charts and axes").click()
+    yield "charts and axes", MENU
+    options = job.get_by_role("button", name="Options of").first
+    options.focus()
+    page.keyboard.press("Enter")
+    yield "options of a chart", MENU
+    job.get_by_role("button", name="Data as a table").click()
+    expect(job.get_by_role("table")).to_contain_text("rows, as drawn")
+    yield "enlarged, with its table", ".tl-charts[data-enlarged]"
+    page.keyboard.press("Escape")
+    expect(job.locator("[data-enlarged]")).to_have_count(0)
+
+
+def in_notebook_7(page: Page, lab: RealServer, path: str, chosen: str, surface: str) -> list[str]:
+    settings = lab.home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": chosen}))
+    page.goto(lab.url + path)
+    if path == "tree":
+        page.get_by_role("tab", name="Training").click()
+    page.wait_for_selector(f"body[data-jp-theme-name='{chosen}'] {surface} .tl-gauge")
+    shoot(page, f"notebook-7-{path.split('/')[0]}")
+    return findings(page, (), surface)
 
 
 #: Those that the Tab key should come to, of what is on screen: of radio buttons the chosen one.
@@ -154,15 +209,63 @@ def overflowing(root: Locator) -> list[str]:
     return wide
 
 
+def use_a_chart(page: Page, job: Locator) -> None:
+    """Point by point, nearer and farther, large and small, its menu and its table; the focus is where one left it."""
+    job.get_by_role("tab", name="Curves").click()
+    chart = job.get_by_role("slider", name="Chart of loss")
+    chart.focus()
+    page.keyboard.press("Home")
+    expect(chart).to_have_attribute("aria-valuetext", re.compile("^step 1, loss 5.000"))
+    page.keyboard.press("ArrowRight")
+    expect(chart).to_have_attribute("aria-valuetext", re.compile("^step 2, "))
+    page.keyboard.press("+")
+    expect(job.get_by_role("button", name="Reset zoom")).to_be_visible()
+    page.keyboard.press("-")
+    page.keyboard.press("+")
+    page.keyboard.press("0")
+    expect(job.get_by_role("button", name="Reset zoom")).to_be_hidden()
+    page.keyboard.press("Tab")
+    menu = job.get_by_role("button", name="Options of loss")
+    expect(menu).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(job.get_by_role("button", name="Enlarge")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(job.locator("[data-enlarged]")).to_have_count(1)
+    expect(chart).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(job.get_by_role("region", name="Data of loss")).to_contain_text("as drawn")
+    walk(page, job)
+    chart.focus()
+    page.keyboard.press("Escape")
+    expect(job.locator("[data-enlarged]")).to_have_count(0)
+    expect(chart).to_be_focused()
+
+
+def ask_and_think_again(page: Page, job: Locator) -> None:
+    """The question has the safe answer in focus, and gives the focus back."""
+    cancel = job.get_by_role("button", name="Cancel…")
+    cancel.focus()
+    page.keyboard.press("Enter")
+    expect(job.get_by_role("button", name="Keep going")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(cancel).to_be_focused()
+
+
 def test_the_keyboard_comes_to_everything_and_little_room_is_enough(
     lab: RealServer, page: Page, jobs: dict[str, str]
 ) -> None:
     page.emulate_media(reduced_motion="reduce")
     log_in(page, lab)
     open_lab(page, lab)
+    theme(page, "JupyterLab Light")
     execute(page, "trainlive:show-jobs")
     expect(page.locator(".tl-panel .tl-job").first).to_be_visible()
-    expect(page.get_by_label("Search jobs")).to_be_focused()
     walk(page, page.locator(".tl-panel"))
 
     execute(page, "trainlive:new-finetune")
@@ -174,9 +277,15 @@ def test_the_keyboard_comes_to_everything_and_little_room_is_enough(
         job.get_by_role("tab", name=tab).click()
         expect(job.get_by_role("tabpanel", name=tab)).to_contain_text(words)
         walk(page, job)
+    use_a_chart(page, job)
+    ask_and_think_again(page, job)
     page.evaluate("job_id => { window.jupyterapp.shell.activateById(`trainlive-${job_id}`) }", jobs["broken"])
     expect(failed).to_be_visible()
     walk(page, failed)
+    execute(page, "trainlive:compare", job_ids=[jobs["rich"], jobs["broken"]])
+    comparison = page.locator("section.tl-compare")
+    expect(comparison.get_by_role("table")).to_contain_text("Last values")
+    walk(page, comparison)
     moving = page.evaluate(
         """() => [...document.querySelectorAll('.tl *')].filter(element => {
           const style = getComputedStyle(element)
@@ -188,7 +297,7 @@ def test_the_keyboard_comes_to_everything_and_little_room_is_enough(
     # Of 400 pixels the lab's own bars take 80.
     page.set_viewport_size({"width": 400, "height": 900})
     page.evaluate("() => { window.jupyterapp.shell.collapseLeft(); window.jupyterapp.shell.collapseRight() }")
-    for shown in (failed, form, job):
+    for shown in (failed, form, comparison, job):
         page.evaluate(
             "id => { window.jupyterapp.shell.activateById(id) }", shown.evaluate("e => e.closest('.tl-tab').id")
         )
@@ -200,3 +309,61 @@ def test_the_keyboard_comes_to_everything_and_little_room_is_enough(
         expect(job.get_by_role("tabpanel", name=tab)).to_contain_text(words)
         shoot(page, f"job-320-{tab.lower()}")
         assert overflowing(job) == []
+
+
+#: Counts its steps from one digit to four, is unstable once, and ends when it is let.
+CHANGING = """
+import os, time, jupyter_trainlive as t
+while not os.path.exists("go"): time.sleep(0.05)
+step = 0
+while not os.path.exists("end"):
+    step += 1
+    bad = os.path.exists("bad") and step % 400 < 3
+    loss = float("nan") if bad else 5 / step
+    t.log({"loss": loss, "eval_loss": 6 / step, "own": 10.0 ** (step % 9)}, step=step, total_steps=20_000)
+    time.sleep(0.005)
+"""
+#: What is spoken, and what moves by itself within an element.
+WATCHED = """section => {
+  window.spoken = []
+  window.moved = []
+  const region = section.querySelector('[role=status]')
+  new MutationObserver(() => window.spoken.push(region.textContent)).observe(region, { childList: true })
+  // A number at the end of its line grows towards its beginning: that moves nothing.
+  const grows = ({ previousRect: was, currentRect: is }) => Math.abs(was.right - is.right) < 1 && was.top === is.top
+  new PerformanceObserver(list => {
+    for (const source of list.getEntries().flatMap(({ sources }) => sources))
+      if (section.contains(source.node) && !grows(source)) window.moved.push(source.node.outerHTML ?? source.node.data)
+  }).observe({ type: 'layout-shift' })
+}"""
+
+
+def test_numbers_change_without_moving_anything_and_only_changes_of_state_are_spoken(
+    lab: RealServer, page: Page, tmp_path: Path
+) -> None:
+    log_in(page, lab)
+    open_lab(page, lab)
+    job_id = lab.submit(CHANGING, name="docs-sft", cwd=str(tmp_path))
+    job = open_job(page, job_id)
+    lab.wait(job_id, "running")
+    expect(job).to_have_attribute("data-status", "running")
+    (tmp_path / "go").touch()
+    page.wait_for_function("() => +document.querySelector('section.tl').dataset.points > 20")
+    expect(job.locator(".tl-gauge").first).to_be_visible()
+    job.evaluate(WATCHED)
+    page.wait_for_function("() => +document.querySelector('section.tl').dataset.points > 1100")
+    assert page.evaluate("() => [window.moved, window.spoken]") == [[], []]
+    (tmp_path / "bad").touch()
+    expect(job.locator(".tl-alerts")).to_be_visible()
+    for button, status in (("Hold", "paused"), ("Resume", "running")):
+        job.get_by_role("button", name=button).click()
+        expect(job).to_have_attribute("data-status", status)
+    (tmp_path / "end").touch()
+    expect(job).to_have_attribute("data-status", "completed")
+    spoken = [text.removeprefix("docs-sft: ") for text in page.evaluate("() => window.spoken")]
+    told = [text for text in spoken if text not in ("holding…", "Pausing")]
+    assert len(told) == 4, told
+    assert told[0].startswith("The loss was NaN")
+    assert told[1].startswith("held at ")
+    assert told[2:] == ["Running", "Completed"]
+    shoot(page, "completed")

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbconvert.exporters.html import HTMLExporter
 from playwright.sync_api import Locator, Page, expect
+
+from jupyter_trainlive.notebook import picture
 
 from ..real_server import RealServer
 from .conftest import log_in, open_notebook, run_all, shoot, theme, write_notebook
 
 MIME = "application/vnd.jupyter-trainlive.job+json"
+COMPARISON_MIME = "application/vnd.jupyter-trainlive.comparison+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 CURVES = """
 import math, time, jupyter_trainlive as trainlive
@@ -27,6 +31,8 @@ for step in range(1, 301):
         trainlive.log({"eval_loss": loss + 0.2}, step=step)
     time.sleep(0.01)
 """
+#: Every curve in the page is the last that there will be.
+ENDED = "() => [...document.querySelectorAll('section.tl[data-live]')].every(({ dataset }) => dataset.live === 'ended')"
 
 
 def launch(name: str) -> str:
@@ -53,10 +59,19 @@ def is_drawn(image: Locator) -> bool:
     return bool(image.evaluate("image => image.decode().then(() => image.naturalWidth > 200, () => false)"))
 
 
-def export(server: RealServer, name: str, *options: str) -> Path:
-    """What nbconvert makes of a notebook: a page on its own."""
+def export(server: RealServer, name: str) -> Path:
+    """What nbconvert makes of a notebook as it was saved: a page on its own."""
+    file = server.home / "root" / name
+    html, _ = HTMLExporter().from_filename(file)  # type: ignore[no-untyped-call]
+    written = file.with_suffix(".html")
+    written.write_text(html, encoding="utf-8")
+    return written
+
+
+def execute_and_export(server: RealServer, name: str) -> Path:
+    """The same after nbconvert has run it, in a kernel of its own."""
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--execute", name]
     root = server.home / "root"
-    command = [sys.executable, "-m", "nbconvert", "--to", "html", *options, name]
     done = subprocess.run(command, cwd=root, env=server.env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return root / Path(name).with_suffix(".html")
@@ -86,11 +101,20 @@ def open_without_a_kernel(page: Page, server: RealServer, name: str) -> Page:
     return opened
 
 
+def shown_in(page: Page, cell: int) -> Locator:
+    """What is shown in the output of a cell."""
+    return page.locator(".jp-Notebook .jp-Cell").nth(cell).locator("section.tl:visible")
+
+
 def test_a_saved_notebook_is_live_without_a_kernel_and_keeps_its_last_picture(lab: RealServer, page: Page) -> None:
-    open_notebook(page, lab, write_notebook(lab, "saved.ipynb", launch("saved"), "print('below')"))
+    known, gone = (lab.submit(CURVES, name=name) for name in ("docs-base", "docs-gone"))
+    both, one = f"trainlive.compare({known!r}, {gone!r})", f"trainlive.compare({gone!r})"
+    # Everything in sight at once: what never was, a notebook of many cells does not draw.
+    page.set_viewport_size({"width": 1200, "height": 2600})
+    open_notebook(page, lab, write_notebook(lab, "saved.ipynb", launch("saved"), both, one))
     theme(page, "JupyterLab Light")
     run_all(page)
-    widget = page.locator("section.tl").first
+    widget = shown_in(page, 0)
     expect(widget).to_have_attribute("data-status", "running", timeout=60_000)
     section = widget.element_handle()
     job_id = widget.locator("code").first.inner_text()
@@ -98,7 +122,7 @@ def test_a_saved_notebook_is_live_without_a_kernel_and_keeps_its_last_picture(la
     # Saved while it runs: a picture of now, and the view stays the one it was.
     page.wait_for_function("() => +document.querySelector('section.tl').dataset.points > 20")
     save(page)
-    (output, _) = outputs(lab, "saved.ipynb")
+    output = outputs(lab, "saved.ipynb")[0]
     assert output.data[MIME]["job_id"] == job_id
     assert WIDGET_VIEW not in output.data
     early = output.data["image/png"]
@@ -106,86 +130,108 @@ def test_a_saved_notebook_is_live_without_a_kernel_and_keeps_its_last_picture(la
     assert section is not None
     assert section.evaluate("section => section.isConnected")
 
-    # Saved at its end, though nobody touches the notebook.
+    # Saved at its end, though nobody touches the notebook. A comparison is kept as it is seen.
     expect(widget).to_have_attribute("data-status", "completed", timeout=60_000)
     page.wait_for_function("() => window.jupyterapp.shell.currentWidget.context.model.dirty")
+    expect(shown_in(page, 1)).to_have_attribute("data-points", "600")
+    shown_in(page, 2).get_by_role("button", name="Add a job…").click()
+    shown_in(page, 2).get_by_role("button", name="saved").click()
+    expect(shown_in(page, 2)).to_have_attribute("data-points", "600")
+    shown_in(page, 2).get_by_role("button", name="Take saved out of the comparison").click()
+    expect(shown_in(page, 2)).to_have_attribute("data-points", "300")
+    page.wait_for_function(ENDED)
     save(page)
+    shoot(page, "saved-notebook-seen")
     written = (lab.home / "root" / "saved.ipynb").read_bytes()
-    (output, _) = outputs(lab, "saved.ipynb")
-    assert output.data["image/png"] != early
-    assert "completed" in output.metadata[MIME]["picture"]
+    job, comparison, other = outputs(lab, "saved.ipynb")
+    assert job.data["image/png"] != early
+    assert "completed" in job.metadata[MIME]["picture"]
+    assert comparison.data[COMPARISON_MIME]["jobs"] == [
+        {"job_id": known, "name": "docs-base"},
+        {"job_id": gone, "name": "docs-gone"},
+    ]
+    assert [each["job_id"] for each in other.data[COMPARISON_MIME]["jobs"]] == [gone]
+    assert "image/svg+xml" not in comparison.data
+    assert len({each.data["image/png"] for each in (job, comparison, other)}) == 3
 
-    # Reopened without a kernel it is live all the same, and neither opening nor saving changes anything.
+    # Reopened without a kernel it is live all the same, and neither opening nor saving changes anything. Where no
+    # job is left the picture remains, with one line.
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    reopened = open_without_a_kernel(page, lab, "saved.ipynb")
-    widget = reopened.locator("section.tl").first
-    expect(widget).to_have_attribute("data-live", "ended")
-    reopened.wait_for_function("() => +document.querySelector('section.tl').dataset.points === 300")
-    assert not is_dirty(reopened)
-    shoot(reopened, "saved-notebook-known")
-    save(reopened)
-    assert (lab.home / "root" / "saved.ipynb").read_bytes() == written
-
-    # The job is deleted: the picture is what remains, with one line.
     with lab.http() as http:
-        assert http.delete(f"api/training/jobs/{job_id}").is_success
+        assert http.delete(f"api/training/jobs/{gone}").is_success
     reopened = open_without_a_kernel(page, lab, "saved.ipynb")
-    kept = reopened.locator("section.tl .tl-saved")
-    expect(kept).to_contain_text("does not know it any more")
+    expect(shown_in(reopened, 0)).to_have_attribute("data-live", "ended")
+    expect(shown_in(reopened, 0)).to_have_attribute("data-points", "300")
+    expect(shown_in(reopened, 1)).to_have_attribute("data-points", "300")
+    expect(shown_in(reopened, 1).get_by_role("listitem").nth(1)).to_contain_text("not on this server")
+    kept = shown_in(reopened, 2)
+    expect(kept).to_contain_text("does not know its jobs any more")
     assert is_drawn(kept.locator("img"))
     expect(reopened.locator(".jp-NotebookPanel")).not_to_contain_text("Error")
-    expect(reopened.locator("section.tl:visible")).to_have_count(1)
     assert not is_dirty(reopened)
-    shoot(reopened, "saved-notebook-unknown-light")
+    shoot(reopened, "saved-notebook-light")
+    save(reopened)
+    assert (lab.home / "root" / "saved.ipynb").read_bytes() == written
     theme(reopened, "JupyterLab Dark")
-    shoot(reopened, "saved-notebook-unknown-dark")
+    shoot(reopened, "saved-notebook-dark")
 
     exported = open_export(page, export(lab, "saved.ipynb"))
-    assert is_drawn(exported.locator(".jp-OutputArea img").first)
+    images = exported.locator(".jp-OutputArea img")
+    expect(images).to_have_count(3)
+    assert all(is_drawn(images.nth(k)) for k in range(3))
+    assert images.first.evaluate("image => image.naturalWidth / image.width") == 2
     expect(exported.locator(".jp-OutputArea").first).not_to_contain_text("Job")
     assert "jupyter_trainlive" not in "".join(exported.locator("script").all_inner_texts())
     shoot(exported, "saved-notebook-exported")
 
 
-def test_what_a_stranger_wrote_into_a_notebook_stays_text(lab: RealServer, page: Page) -> None:
-    """A notebook that nobody trusts: its jobs are shown if they are there; its names and pictures run nothing."""
+def test_notebook_shows_what_a_stranger_wrote_as_it_is_without_a_kernel(lab: RealServer, page: Page) -> None:
+    """In Notebook 7, and nobody trusts it: its jobs are shown if they are there, its names and pictures run nothing."""
     job_id = lab.submit(CURVES, name="known")
     hostile = '<img src=x onerror="document.title=`hit`">\u202egnp.exe'
-    foreign = {"job_id": "job_000000000000", "name": hostile, "server_path": "//evil.example/"}
+    unknown = "job_000000000000"
     script = (
         "<svg xmlns='http://www.w3.org/2000/svg' onload='document.title=`hit`'>"
         "<script>document.title='hit'</script></svg>"
     )
-    name = write_notebook(lab, "stranger.ipynb", "1", "2", "3")
-    file = lab.home / "root" / name
-    content = json.loads(file.read_text())
+    drawn = picture.svg("loss", [picture.Line("docs", [{"x0": 0, "x1": 1, "min": 1.0, "max": 2.0, "last": 1.0}])])
     datas = (
-        {MIME: foreign, "image/svg+xml": script},
+        {MIME: {"job_id": unknown, "name": hostile, "server_path": "//evil.example/"}, "image/svg+xml": script},
         {
             MIME: {"job_id": "../../api/kernels", "name": hostile},
             "image/png": '"><script>document.title="hit"</script>',
         },
         {MIME: {"job_id": job_id, "name": "not its name"}},
+        {COMPARISON_MIME: {"jobs": [{"job_id": unknown, "name": hostile}, 7]}, "image/svg+xml": drawn},
     )
+    name = write_notebook(lab, "stranger.ipynb", *map(str, range(len(datas))))
+    file = lab.home / "root" / name
+    content = json.loads(file.read_text())
+    # A kernel that this machine does not have.
+    content["metadata"]["kernelspec"].update(name="gone", display_name="Gone")
     for cell, data in zip(content["cells"], datas, strict=True):
         cell["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": data}]
     file.write_text(json.dumps(content))
     asked: list[str] = []
     page.context.on("request", lambda request: asked.append(request.url))
+    page.set_viewport_size({"width": 1200, "height": 2000})
     log_in(page, lab)
-    opened = open_without_a_kernel(page, lab, name)
-    shown = opened.locator(".jp-OutputArea section.tl:visible")
-    expect(shown).to_have_count(3)
-    expect(shown.nth(0)).to_contain_text(hostile[:10])
-    expect(shown.nth(0)).to_contain_text("another server")
-    expect(shown.nth(1)).to_contain_text("does not say which")
-    expect(shown.nth(2)).to_have_attribute("data-status", "completed", timeout=60_000)
-    expect(shown.nth(2)).to_contain_text("known")
-    expect(shown.nth(2)).not_to_contain_text("not its name")
-    assert opened.locator(".jp-OutputArea section.tl :is(script, img[src=x])").count() == 0
-    assert "hit" not in opened.title()
+    page.goto(f"{lab.url}notebooks/{name}")
+    page.get_by_role("dialog").get_by_role("button", name="No Kernel").click()
+    expect(shown_in(page, 0)).to_contain_text(hostile[:10])
+    expect(shown_in(page, 0)).to_contain_text("another server")
+    expect(shown_in(page, 1)).to_contain_text("does not say which")
+    expect(shown_in(page, 2)).to_have_attribute("data-status", "completed", timeout=60_000)
+    expect(shown_in(page, 2)).to_have_attribute("data-points", "300")
+    expect(shown_in(page, 2)).to_contain_text("known")
+    expect(shown_in(page, 2)).not_to_contain_text("not its name")
+    expect(shown_in(page, 3)).to_contain_text("does not know its jobs")
+    assert is_drawn(shown_in(page, 3).locator("img"))
+    expect(page.locator(".jp-Notebook")).not_to_contain_text("Error")
+    assert page.locator(".jp-OutputArea section.tl :is(script, img[src=x])").count() == 0
+    assert "hit" not in page.title()
     assert [url for url in asked if "evil" in url or "api/training/jobs/.." in url] == []
-    shoot(opened, "saved-notebook-of-a-stranger")
+    shoot(page, "notebook-saved")
 
 
 def test_a_notebook_that_a_program_ran_exports_with_a_picture(lab: RealServer, page: Page) -> None:
@@ -195,7 +241,7 @@ def test_a_notebook_that_a_program_ran_exports_with_a_picture(lab: RealServer, p
     show = f"import jupyter_trainlive as trainlive\ntrainlive.get({job_id!r})"
     both = f"trainlive.compare({job_id!r}, {job_id!r})"
     name = write_notebook(lab, "program.ipynb", show, both)
-    exported = open_export(page, export(lab, name, "--execute"))
+    exported = open_export(page, execute_and_export(lab, name))
     images = exported.locator(".jp-OutputArea img")
     expect(images).to_have_count(2)
     assert is_drawn(images.nth(0))

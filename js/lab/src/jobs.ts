@@ -30,6 +30,8 @@ export class JobList {
   private most = SHOWN;
   private choice: Set<string> | null = null;
   private current: string | null = null;
+  /** Whether there is a form of a new fine-tune. */
+  canBegin = false;
   readonly element = h(
     "div",
     { class: "tl-jobs" },
@@ -104,7 +106,7 @@ export class JobList {
     for (const job_id of this.rows.keys()) if (!known.has(job_id)) this.rows.delete(job_id);
     setShown(this.note, found.length === 0);
     if (this.jobs.length > 0) setText(this.note, __("No job matches."));
-    else this.note.replaceChildren(__("No training yet. Start one from a cell:"), h("code", {}, 'trainlive.finetune("model", "data.jsonl")'));
+    else this.note.replaceChildren(this.canBegin ? __("No training yet. Start one with “New fine-tune”, or from a cell:") : __("No training yet. Start one from a cell:"), h("code", {}, 'trainlive.finetune("model", "data.jsonl")'));
   }
 
   /** Puts the rows in order, moving only what is out of place: a moved row would lose the keyboard's focus. */

@@ -78,8 +78,8 @@ export class Output extends Widget implements IRenderMime.IRenderer {
   /** Puts the picture of the curves as they are into the notebook, if it shows anything new. */
   savePicture(): void {
     const { model, view, channels } = this;
-    // Of an ended job's curves some may be on their way.
-    if (!model || !view || channels.some(({ live, store }) => isEnded(store.job) && live !== "ended" && live !== "missing")) return;
+    // Of an ended job's curves some may be on their way; of a job that is gone only the older picture has any.
+    if (!model || !view || channels.some(({ live, store }) => live === "missing" || (isEnded(store.job) && live !== "ended"))) return;
     const shows = channels.map(({ store }) => pictured(store.job, store.points_seq)).join(", ");
     this.write(withPicture(model, this.shown.mime, shows, () => view.picture()));
   }

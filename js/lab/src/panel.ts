@@ -60,12 +60,13 @@ export class TrainingPanel extends Widget {
   /** Whether there is a form of a new fine-tune to open. */
   set canBegin(can: boolean) {
     setShown(this.begin, can);
+    this.jobs.canBegin = can;
   }
 
   /** Whether jobs can be shown side by side. */
   set canCompare(can: boolean) {
     this.comparable = can;
-    setShown(this.select, can && this.choosing.hidden === true);
+    this.offerChoice();
   }
 
   /** The job that is in front of the user in a tab of its own, if any. */
@@ -108,8 +109,14 @@ export class TrainingPanel extends Widget {
     super.dispose();
   }
 
+  /** There is nothing to compare with less than two jobs. */
+  private offerChoice(): void {
+    setShown(this.select, this.comparable && this.choosing.hidden === true && this.feed.jobs.length > 1);
+  }
+
   private draw(): void {
     const { feed } = this;
+    this.offerChoice();
     if (feed.loaded) this.jobs.show(feed.jobs, feed.system?.gpus ?? []);
     if (feed.system) this.gauges.update(feed.system, feed.history);
     setShown(this.machine, feed.system !== null);
@@ -120,7 +127,7 @@ export class TrainingPanel extends Widget {
   private showChosen(job_ids: readonly string[] | null): void {
     this.chosen = job_ids ?? [];
     setShown(this.choosing, job_ids !== null);
-    setShown(this.select, this.comparable && job_ids === null);
+    this.offerChoice();
     setText(this.compare, this.chosen.length > 1 ? __("Compare %1", this.chosen.length) : __("Choose two or more"));
     setAttribute(this.compare, "aria-disabled", this.chosen.length > 1 ? null : "true");
   }

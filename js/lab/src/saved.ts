@@ -1,7 +1,7 @@
 // What a notebook's output keeps of a job: which one it is, and the last picture of its curves. All of it may have been
 // written by anyone: it is checked, and never more than text and images.
 
-import { isEnded, type Job } from "@jupyter-trainlive/core";
+import { isEnded, PICTURE_SCALE, type Job } from "@jupyter-trainlive/core";
 
 export const JOB_MIME = "application/vnd.jupyter-trainlive.job+json";
 export const COMPARISON_MIME = "application/vnd.jupyter-trainlive.comparison+json";
@@ -79,7 +79,14 @@ export function withPicture({ data, metadata }: Content, mime: string, shows: st
   const png = PNG_URL.exec(draw() ?? "")?.[1];
   if (!png) return null;
   const { [WIDGET_MIME]: _view, "image/svg+xml": _older, ...kept } = data;
-  return { data: { ...kept, "image/png": png }, metadata: { ...metadata, [mime]: { picture: shows } } };
+  return { data: { ...kept, "image/png": png }, metadata: { ...metadata, [mime]: { picture: shows }, "image/png": sizeOf(png) } };
+}
+
+/** How large a picture is meant to be seen, as hosts and nbconvert read it. The pixels are told in a PNG's first chunk. */
+function sizeOf(png: string): { width: number; height: number } {
+  const head = Uint8Array.from(atob(png.slice(0, 32)), (letter) => letter.charCodeAt(0));
+  const at = (offset: number): number => Math.round(new DataView(head.buffer).getUint32(offset) / PICTURE_SCALE);
+  return { width: at(16), height: at(20) };
 }
 
 /** An output that compares these jobs from now on; its picture is of others, until there is a new one. */

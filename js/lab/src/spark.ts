@@ -30,5 +30,13 @@ export function sparkPath(values: readonly (number | null)[]): string {
 export function sparkline(): { element: SVGElement; show(values: readonly (number | null)[] | null | undefined): void } {
   const path = svg("path", { "vector-effect": "non-scaling-stroke" });
   const element = svg("svg", { class: "tl-spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" }, path);
-  return { element, show: (values) => setAttribute(path, "d", sparkPath(values ?? [])) };
+  return {
+    element,
+    show(values) {
+      const line = sparkPath(values ?? []);
+      setAttribute(path, "d", line);
+      // Without one there is more room for words.
+      setAttribute(element, "hidden", line ? null : "");
+    },
+  };
 }

@@ -27,14 +27,14 @@ export function summary(job: Job, gpus: readonly Gpu[]): string {
     // It goes on holding memory, which is not seen otherwise.
     if (job.kept) words.push(__("kernel kept"));
     if (job.status === "completed") words.push(job.final_loss == null ? null : metric(job.final_loss));
-    else words.push(job.error || statusWord(job));
+    else words.push((job.status !== "cancelled" && job.error) || statusWord(job));
     if (job.status === "completed" && job.started_at && job.ended_at) {
       words.push(duration((Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000));
     }
   } else {
     const standing = job.status === "paused" || job.status === "queued";
     words.push(standing || job.progress == null ? null : percent(job.progress));
-    words.push(phaseText(job) ?? (job.eta_seconds ? duration(job.eta_seconds) : null));
+    words.push(phaseText(job) ?? (job.eta_seconds ? duration(Math.max(1, job.eta_seconds)) : null));
     if (!isReleased(job)) {
       words.push(...gpus.filter(({ uuid }) => uuid && job.gpus?.includes(uuid)).map(({ index }) => __("GPU %1", index)));
     }

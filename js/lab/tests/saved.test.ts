@@ -36,12 +36,14 @@ test("a picture is an image of two kinds and nothing else", () => {
 
 test("a picture takes the place of an older one and of the widget, and is written once", () => {
   const data = { [JOB_MIME]: { job_id: ID }, [WIDGET]: { model_id: "1" }, "image/svg+xml": "<svg/>", "text/plain": "job" };
-  const draw = (): string => "data:image/png;base64,aGFsbG8=";
+  // The beginning of a picture of 1280 × 640 pixels.
+  const png = "iVBORw0KGgoAAAANSUhEUgAABQAAAAKA";
+  const draw = (): string => `data:image/png;base64,${png}`;
   const first = withPicture({ data, metadata: { tags: ["a"] } }, JOB_MIME, "record 7", draw)!;
-  expect(first.data).toEqual({ [JOB_MIME]: { job_id: ID }, "image/png": "aGFsbG8=", "text/plain": "job" });
-  expect(first.metadata).toEqual({ tags: ["a"], [JOB_MIME]: { picture: "record 7" } });
+  expect(first.data).toEqual({ [JOB_MIME]: { job_id: ID }, "image/png": png, "text/plain": "job" });
+  expect(first.metadata).toEqual({ tags: ["a"], [JOB_MIME]: { picture: "record 7" }, "image/png": { width: 640, height: 320 } });
   expect(withPicture(first, JOB_MIME, "record 7", draw)).toBeNull();
-  expect(withPicture(first, JOB_MIME, "record 8", draw)?.metadata).toEqual({ tags: ["a"], [JOB_MIME]: { picture: "record 8" } });
+  expect(withPicture(first, JOB_MIME, "record 8", draw)?.metadata[JOB_MIME]).toEqual({ picture: "record 8" });
   // Where nothing can be drawn, what was there stays.
   expect(withPicture(first, JOB_MIME, "record 9", () => null)).toBeNull();
 });

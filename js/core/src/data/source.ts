@@ -19,6 +19,6 @@ export function sourceOf(channel: JobChannel, server: Server): Source {
   return {
     job_id,
     store,
-    window: (request) => (channel.live === "live" ? channel.window(request) : getWindow(server, job_id, request)),
+    window: (request) => (channel.live === "live" && channel.via !== "polling" ? channel.window(request) : getWindow(server, job_id, request)),
   };
 }

@@ -52,7 +52,7 @@ export interface ChartView {
   setTabled(tabled: boolean): void;
   /** As SVG, or as a PNG's data URL that says what it is a chart of, whether it is on screen or not; null before its first point, and where it has no room. */
   drawing(): string | null;
-  picture(scale: number, of: string): string | null;
+  picture(of: string): string | null;
   focus(): void;
   recolor(): void;
   remove(): void;
@@ -64,6 +64,8 @@ interface Key {
   value: HTMLElement;
 }
 
+/** How many pixels of a picture are one of the page's. */
+export const PICTURE_SCALE = 2;
 /** A picture has one line for its title. */
 const MOST_TITLE = 60;
 const LEAST_MAIN = 226;
@@ -241,6 +243,8 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
       element.className = `tl-chart${spec.main ? " tl-main-chart" : ""}${enlarged ? " tl-enlarged" : ""}`;
       buildLegend();
       plot?.setCurves(spec.curves);
+      // Off screen as well, where nothing is updated: it has a name for who goes from one to the next.
+      sayLabel();
       said_at = -Infinity;
     },
     update(empty) {
@@ -273,7 +277,7 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
       if (table) element.append(table);
     },
     drawing: () => taken((now) => now.toSVG(spec.title)),
-    picture: (scale, of) => taken((now) => now.toPNG(scale, `${shortened(of, MOST_TITLE)} · ${spec.title}`)),
+    picture: (of) => taken((now) => now.toPNG(PICTURE_SCALE, `${shortened(of, MOST_TITLE)} · ${spec.title}`)),
     focus: () => canvas.focus(),
     recolor: () => plot?.recolor(),
     remove,

@@ -26,7 +26,6 @@ export interface Charts {
 }
 
 const SMALL_HEIGHT = 84;
-const PICTURE_SCALE = 2;
 /** Of those that are not losses. */
 const COLORS = ["--tl-c", "--tl-d", "--tl-c", "--tl-a", "--tl-d", "--tl-c", "--tl-b"];
 
@@ -44,7 +43,7 @@ export function charts(source: Source, color: (property: string) => string, sign
       return store.series.get(placed[0]?.curves[0]?.name ?? "")?.main.extent.n ?? 0;
     },
     picture() {
-      return view.main?.picture(PICTURE_SCALE, name()) ?? null;
+      return view.main?.picture(name()) ?? null;
     },
     update(arrived) {
       const { job, series } = store;

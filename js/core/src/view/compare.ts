@@ -46,7 +46,6 @@ interface Entry {
 /** Charts with several curves need more height than those with one. */
 const SMALL_HEIGHT = 130;
 const TICK_MS = 1_000;
-const PICTURE_SCALE = 2;
 
 /** Puts a live comparison into `host`, until `signal` aborts. */
 export function mountComparison(host: HTMLElement, { server, job_ids, signal, openJob, changed }: ComparisonOptions): Comparison {
@@ -80,9 +79,10 @@ export function mountComparison(host: HTMLElement, { server, job_ids, signal, op
   let placed: Placed[] = [];
   let shown = "";
   const draw = (): void => {
-    const sources = [...entries.values()].map(({ source }) => source);
+    const compared = [...entries.values()];
+    const sources = compared.map(({ source }) => source);
     const names = labels(sources.map(({ store }) => store.job));
-    const all = sources.map(({ store }, k): Contestant => ({ store, color: slots.take(store.job.job_id), label: names[k]! }));
+    const all = compared.map(({ channel: { store, live } }, k): Contestant => ({ store, color: slots.take(store.job.job_id), label: names[k]!, missing: live === "missing" }));
     const now = JSON.stringify(all.map(({ store, label }) => [label, store.series.size, store.series.keys().next().value]));
     if (now !== shown) placed = placedCharts(sources, all);
     shown = now;
@@ -141,7 +141,7 @@ export function mountComparison(host: HTMLElement, { server, job_ids, signal, op
   return {
     add: (job_id) => change(() => join(job_id, null)),
     picture() {
-      return view.main?.picture(PICTURE_SCALE, title.textContent ?? "") ?? null;
+      return view.main?.picture(title.textContent ?? "") ?? null;
     },
   };
 }

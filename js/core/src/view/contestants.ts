@@ -15,6 +15,8 @@ export interface Contestant {
   store: JobStore;
   color: string;
   label: string;
+  /** Whether the server does not know it. */
+  missing: boolean;
 }
 
 export interface ContestantsOptions {
@@ -84,15 +86,16 @@ export function contestants({ server, add, remove, open, signal }: ContestantsOp
     if (open) name.addEventListener("click", () => open(job));
     return {
       element: row,
-      show({ store, color, label }) {
+      show({ store, color, label, missing }) {
         job = store.job;
         row.style.setProperty("--tl-key", `var(${color})`);
         setText(name, label);
         setAttribute(name, "title", label);
         badge.show(job);
+        setShown(badge.element, !missing || job.status != null);
         const [loss] = lossNames((each) => store.series.has(each));
         const says = loss === undefined ? phaseText(job) : `${seriesTitle(loss)} ${seriesValue(loss, store.series.get(loss)!.last)}`;
-        setText(value, says ?? "");
+        setText(value, missing ? __("not on this server") : (says ?? ""));
         setAttribute(out, "aria-label", __("Take %1 out of the comparison", label));
         setAttribute(out, "title", __("Take it out of the comparison"));
       },

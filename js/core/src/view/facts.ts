@@ -42,11 +42,14 @@ function fact(): { element: HTMLElement; show(words: string | null, number?: str
       setText(bold, number);
       setText(after, back);
       // As much room as it ever needed, or will: what stands behind it keeps its place.
-      const needed = Math.max(room, number.length, widest.length);
+      const needed = Math.max(room, roomFor(number), roomFor(widest));
       if (needed !== room) bold.style.minWidth = `${(room = needed)}ch`;
     },
   };
 }
+
+/** In the width of a digit; points, commas and spaces have half of that. */
+const roomFor = (text: string): number => [...text].reduce((sum, letter) => sum + (/[., \u00a0]/.test(letter) ? 0.5 : 1), 0);
 
 /** Stands for the number in words that are translated as a whole. */
 const NUMBER = "\u0000";
@@ -59,6 +62,8 @@ export function facts(store: JobStore): Part {
   const epoch = fact();
   const speed = fact();
   const left = fact();
+  // The last of them: nothing stands behind it that could move.
+  left.element.classList.add("tl-left");
   const loss = fact();
   const phase = h("span", { class: "tl-dim" });
   const when = h("span", { class: "tl-dim tl-when" });

@@ -3,6 +3,7 @@
 import { __ } from "../i18n";
 import { age } from "../data/format";
 import type { JobChannel } from "../wire/channel";
+import { POLL_MS } from "../wire/polling";
 import { controls, type SendAction } from "./controls";
 import { h, setAttribute, setShown, setText } from "./dom";
 import { statusBadge } from "./status";
@@ -10,15 +11,15 @@ import { statusBadge } from "./status";
 /** How fresh the page's knowledge is, in a word or two; empty where that is no news. */
 function liveText({ live, via, silent_ms }: JobChannel): string {
   // How old the numbers are matters only when they are not being renewed.
-  const old = (): string => __("%1 old", age(silent_ms / 1000));
+  const old = __("numbers of %1 ago", age(silent_ms / 1000));
   switch (live) {
     case "connecting":
       return __("connecting…");
     case "live":
-      if (via === "polling") return `${__("every few seconds")} · ${old()}`;
-      return via === "kernel" ? __("live, through the kernel") : __("live");
+      if (via === "polling") return `${__("polling every %1 s", POLL_MS / 1000)} · ${old}`;
+      return via === "kernel" ? __("live via the kernel") : __("live");
     case "reconnecting":
-      return `${__("reconnecting")} · ${old()}`;
+      return `${__("reconnecting")} · ${old}`;
     case "missing":
       return __("not found");
     case "forbidden":
@@ -50,7 +51,7 @@ export function header(channel: JobChannel, send: SendAction): Part {
       setAttribute(name, "title", job.name ?? null);
       setShown(id, Boolean(job.name) && job.name !== job.job_id);
       setShown(badge.element, job.status != null || channel.live === "connecting");
-      setAttribute(live, "data-live", channel.live);
+      setAttribute(live, "data-live", channel.live === "live" ? channel.via : channel.live);
       const words = liveText(channel);
       setText(live, words);
       setShown(live, words !== "");

@@ -4,6 +4,7 @@ import { sourceOf } from "../data/source";
 import { shortened } from "../data/visible";
 import { __ } from "../i18n";
 import { askOfJob, getJob, ServerError, type Server } from "../wire/server";
+import type { JobChannel } from "../wire/channel";
 import { watchJob } from "../wire/shared";
 import { isEnded, isReleased, type Job } from "../wire/protocol";
 import { alerts, alertsPage } from "./alerts";
@@ -41,6 +42,10 @@ export interface JobView {
 }
 
 const TICK_MS = 1_000;
+/** More GPUs beside the charts would make a column that nobody sees the end of. */
+const MOST_IN_COLUMN = 3;
+/** When nothing has come of it, it is time to say so. */
+const SILENCE_MS = 12_000;
 /** Nobody can skip in what is spoken. */
 const LONGEST_SPOKEN = 300;
 
@@ -100,14 +105,14 @@ export function mountJob(host: HTMLElement, { server, job_id, name, signal, open
     const now = Date.now();
     const { job } = store;
     const ended = isEnded(job);
-    const trouble_text = troubleText(channel.live);
+    const trouble_text = troubleText(channel);
     for (const part of parts) part.update(now);
     setText(trouble, trouble_text ?? "");
     setShown(trouble, trouble_text !== null);
     gauges.update(store.system, store.history, { job_id, gpus: ended || isReleased(job) ? [] : (job.gpus ?? []) });
     // A finished job has no claim on the machine; one seen ending keeps its last readings, so that nothing jumps.
     const gpus = store.system?.gpus?.length ?? 0;
-    setAttribute(body, "data-gauges", ended && !store.system ? "none" : gpus > 1 ? "below" : "beside");
+    setAttribute(body, "data-gauges", ended && !store.system ? "none" : gpus > MOST_IN_COLUMN ? "below" : gpus > 1 ? "column" : "beside");
     setAttribute(aside, "data-past", ended ? "" : null);
     const there = trouble_text === null || store.series.size > 0;
     for (const element of [row_of_tabs, pages.panels, row.element]) setShown(element, there);
@@ -160,8 +165,9 @@ function stateText(job: Job): string {
   return job.status == null ? "" : (pauseText(job) ?? statusWord(job));
 }
 
-function troubleText(live: string): string | null {
+function troubleText({ live, via, silent_ms }: JobChannel): string | null {
   if (live === "missing") return __("This server does not know the job. It may have been deleted, or it ran on another server.");
   if (live === "forbidden") return __("You are not signed in to this server, or may not watch this job. Sign in, and come back to this page.");
+  if (via === "kernel" && live.endsWith("connecting") && silent_ms > SILENCE_MS) return __("This page hears of the job through the notebook's kernel, which says nothing: it is busy, or gone.");
   return null;
 }

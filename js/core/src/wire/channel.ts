@@ -49,6 +49,11 @@ export class JobChannel {
     return this.heard.via;
   }
 
+  /** Whether the kernel is all that the page has: neither a socket nor REST reaches the server. */
+  get isRelayed(): boolean {
+    return this.via === "kernel" && this.live === "live" && !this.lines[0]!.state.answers;
+  }
+
   /** How long ago the server was last heard, in milliseconds. */
   get silent_ms(): number {
     return this.world.now() - this.heard_at;
@@ -63,6 +68,11 @@ export class JobChannel {
   /** There is new hope for what failed. */
   wake(): void {
     this.feed({ type: "wake", silent_ms: this.silent_ms });
+  }
+
+  /** There is another kernel that may pass things on: none waits for one that says nothing. */
+  renew(): void {
+    for (const line of this.lines) if (line.via === "kernel" && line.state.phase !== "live") line.feed({ type: "rest" });
   }
 
   /** Connects again where the job's end had closed the connection; otherwise nothing happens. */

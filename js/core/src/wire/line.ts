@@ -50,9 +50,12 @@ export class Line {
     const [next, actions] = advance(before, event, this.world.random());
     this.state = next;
     if (before.phase === "opening" && next.phase !== "opening") this.still();
+    if (actions[0]?.do === "drop") this.drop();
     // Before anything is asked for: whoever stood in says no more from here on.
     if (next !== before) this.client.turned();
     for (const action of actions) {
+      // What was turned may have turned this line as well.
+      if (this.state !== next) return;
       switch (action.do) {
         case "open":
           this.open();
@@ -65,9 +68,6 @@ export class Line {
           break;
         case "wait":
           this.callOff = this.world.after(action.ms * (this.client.served() ? LEISURE : 1), () => this.feed({ type: "timer" }));
-          break;
-        case "drop":
-          this.drop();
           break;
       }
     }

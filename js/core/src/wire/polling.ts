@@ -1,8 +1,8 @@
 // The last resort, where no socket and no kernel brings frames: asking over REST now and then, and making frames of it.
 
-import type { WindowRequest, WireBucket } from "./frames";
+import type { WireBucket } from "./frames";
 import { isEnded, type Job } from "./protocol";
-import { ServerError, getJob, getSystem, getWindow, type Server } from "./server";
+import { getJob, getSystem, getWindow, type Server } from "./server";
 import type { Surroundings } from "./surroundings";
 import { reasonOf, type LinkHandlers, type Transport } from "./transport";
 
@@ -22,7 +22,8 @@ export function pollingTransport(server: Pick<Server, "request">, world: World):
     open(job_id, handlers) {
       const poll = new Poll(server, job_id, handlers, world);
       void poll.now();
-      return { send: (text) => void poll.answer(JSON.parse(text)), drop: () => poll.stop() };
+      // What a subscriber asks for is what comes anyway.
+      return { send: () => {}, drop: () => poll.stop() };
     },
   };
 }
@@ -57,18 +58,6 @@ class Poll {
     // A server or a line that is slow is not asked the more for it.
     const took = this.world.now() - began;
     if (!this.stopped) this.callOff = this.world.after(Math.max(POLL_MS, 5 * took), () => void this.now());
-  }
-
-  /** What a subscriber asks for is what comes anyway; a part of a curve is asked for by itself. */
-  async answer(message: { type: string; id: number } & WindowRequest): Promise<void> {
-    if (message.type !== "window") return;
-    const { id } = message;
-    try {
-      this.say({ ...(await getWindow(this.server, this.job_id, message)), id });
-    } catch (error) {
-      const { field = null } = error instanceof ServerError ? error : {};
-      this.say({ type: "error", id, field, message: error instanceof Error ? error.message : "" });
-    }
   }
 
   private async read(): Promise<void> {

@@ -11,27 +11,26 @@ import { reasonOf, type Link, type LinkHandlers, type Transport } from "./transp
 export interface Post {
   send(message: object): void;
   /** The returned function ends it. */
-  listen(listener: (message: unknown) => void): () => void;
+  listen(listener: (message: unknown, buffers?: readonly ArrayBufferView<ArrayBuffer>[]) => void): () => void;
 }
 
 /** What the kernel says; `t` is its clock, in seconds. `link` is null for what nobody asked for. */
 type Said = { t: number } & (
-  | { say: "frames"; link: number | null; job_id: string; first: boolean; frames: string[] }
-  | { say: "closed"; link: number | null; job_id: string }
+  | { say: "frames"; link: number | null; first: boolean; frames: string[] }
+  | { say: "closed"; link: number | null }
   | { say: "taken"; n: number }
-  | { say: "answer"; n: number; status: number; content_type: string; body: string; base64: boolean }
+  | { say: "answer"; n: number; status: number; content_type: string; more: boolean }
   | { say: "here" }
 );
 
-/** A kernel that was restarted, or is gone, says nothing at all; one at work is heard every ten seconds. */
-export const SILENCE_MS = 25_000;
-const REMIND_MS = 10_000;
+/** A kernel that was restarted, or is gone, says nothing at all; any other is heard every five seconds. */
+export const SILENCE_MS = 15_000;
+const REMIND_MS = 5_000;
 /** Within this a request reaches a kernel that is not busy, which passes on none that is older. */
 export const TAKEN_MS = 8_000;
 const ANSWER_MS = 120_000;
 
 interface Open {
-  job_id: string;
   handlers: LinkHandlers;
   /** Whether it hears what the kernel tells it, or what it tells unasked. */
   hears: "nothing" | "asked" | "unasked";
@@ -40,7 +39,9 @@ interface Open {
 }
 
 interface Waiting {
+  readonly parts: BlobPart[];
   settle(answer: Response | Error): void;
+  /** It is under way. */
   taken(): void;
 }
 
@@ -58,23 +59,23 @@ export class Relay {
   ) {
     // Another window may show the same widget: their numbers must not meet.
     this.number = Math.floor(world.random() * 2 ** 45);
-    this.unlisten = post.listen((message) => this.hear(message));
+    this.unlisten = post.listen((message, buffers) => this.hear(message, buffers ?? []));
   }
 
   /** The page needs the kernel for nothing. */
-  enough(job_id: string): void {
-    this.send({ ask: "nothing", job_id });
+  enough(): void {
+    this.send({ ask: "nothing" });
   }
 
-  open(job_id: string, handlers: LinkHandlers): Link {
+  open(handlers: LinkHandlers): Link {
     if (this.closed) throw new Error("The view is gone.");
     const link = ++this.number;
-    const open: Open = { job_id, handlers, hears: "nothing", heard_at: this.world.now(), callOff: () => {} };
+    const open: Open = { handlers, hears: "nothing", heard_at: this.world.now(), callOff: () => {} };
     this.open_links.set(link, open);
     // Asked again, as a kernel that was restarted meanwhile never got it; and a sign of life for one that did.
     const remind = (): void => {
       if (open.hears !== "nothing" && this.world.now() - open.heard_at > SILENCE_MS) return this.end(link);
-      this.send({ ask: "frames", link, job_id });
+      this.send({ ask: "frames", link });
       open.callOff = this.world.after(REMIND_MS, remind);
     };
     remind();
@@ -120,7 +121,7 @@ export class Relay {
         callOff();
         callOff = this.world.after(ANSWER_MS, late);
       };
-      this.waiting.set(n, { settle, taken });
+      this.waiting.set(n, { parts: [], settle, taken });
       signal?.addEventListener("abort", () => settle(new DOMException("Aborted", "AbortError")), { once: true });
       this.send({ ...message, n });
     });
@@ -139,7 +140,7 @@ export class Relay {
     open.handlers.closed();
   }
 
-  private hear(message: unknown): void {
+  private hear(message: unknown, buffers: readonly BlobPart[]): void {
     if (typeof message !== "object" || message === null || !("trainlive" in message)) return;
     const said = message as unknown as Said;
     const now = this.world.now();
@@ -147,40 +148,34 @@ export class Relay {
     for (const open of this.open_links.values()) open.heard_at = now;
     switch (said.say) {
       case "frames":
-        for (const open of this.hearers(said.link, said.job_id, said.first)) {
+        for (const open of this.hearers(said.link, said.first)) {
           open.hears = said.link === null ? "unasked" : "asked";
           said.frames.forEach((frame, k) => open.handlers.message(frame, said.link === null && said.first && k === 0));
         }
         break;
       case "closed":
-        for (const [link, open] of [...this.open_links]) {
-          const its_own = said.link === link || (said.link === null && open.job_id === said.job_id && open.hears === "unasked");
-          if (its_own) this.end(link);
-        }
+        for (const [link, open] of [...this.open_links]) if (said.link === link || (said.link === null && open.hears === "unasked")) this.end(link);
         break;
       case "taken":
         this.waiting.get(said.n)?.taken();
         break;
-      case "answer":
-        this.waiting.get(said.n)?.settle(responseOf(said));
-        break;
-      case "here":
-        break;
+      case "answer": {
+        const waiting = this.waiting.get(said.n);
+        if (!waiting) return;
+        waiting.taken();
+        waiting.parts.push(...buffers);
+        const { status, content_type } = said;
+        if (!said.more) waiting.settle(new Response(waiting.parts.length > 0 ? new Blob(waiting.parts) : null, { status, headers: { "Content-Type": content_type } }));
+      }
     }
   }
 
   /** Whom frames are for; those that nobody asked for can be followed from their beginning only. */
-  private hearers(link: number | null, job_id: string, first: boolean): Open[] {
-    if (link !== null) return [...this.open_links].filter(([one]) => one === link).map(([, open]) => open);
-    const fits = (open: Open): boolean => open.job_id === job_id && (open.hears === "unasked" || (first && open.hears === "nothing"));
-    return [...this.open_links.values()].filter(fits);
+  private hearers(link: number | null, first: boolean): Open[] {
+    const all = [...this.open_links];
+    if (link !== null) return all.filter(([one]) => one === link).map(([, open]) => open);
+    return all.map(([, open]) => open).filter(({ hears }) => hears === "unasked" || (first && hears === "nothing"));
   }
-}
-
-function responseOf({ status, content_type, body, base64 }: Said & { say: "answer" }): Response {
-  const content = base64 ? Uint8Array.from(atob(body), (character) => character.charCodeAt(0)) : body;
-  const bare = status === 204 || status === 304;
-  return new Response(bare ? null : content, { status, headers: { "Content-Type": content_type } });
 }
 
 /** Over the relay of whichever view is there: that one may be closed while others of the job stay. */
@@ -193,7 +188,7 @@ export function relayTransport(relays: ReadonlySet<Relay>): Transport {
   return {
     via: "kernel",
     patient: true,
-    open: (job_id, handlers) => newest().open(job_id, handlers),
+    open: (_job_id, handlers) => newest().open(handlers),
     ask: (job_id) => reasonOf({ request: async (path, init) => newest().request(path, init) }, job_id),
   };
 }

@@ -38,9 +38,9 @@ export function reviveWatched(server: Server, jobs: readonly Job[]): void {
   for (const job of jobs) if (!isEnded(job)) channels.get(keyOf(server, job.job_id))?.channel.revive();
 }
 
-/** Whether a job of this server is heard through the kernel now, as the page cannot reach the server itself. */
+/** Whether the page itself cannot reach this server, as it hears of one of its jobs through the kernel alone. */
 export function isRelayed(key: string): boolean {
-  return [...registry()].some(([name, { channel }]) => name.startsWith(`${SHAPE}${key} `) && channel.via === "kernel" && channel.live === "live");
+  return [...registry()].some(([name, { channel }]) => name.startsWith(`${SHAPE}${key} `) && channel.isRelayed);
 }
 
 /** The job's channel, started if nobody watched yet; it is given back when `signal` aborts. */
@@ -56,8 +56,8 @@ export function watchJob(server: Server, job_id: string, name: string | null, si
   const { relay } = server;
   if (relay) held.relays.add(relay);
   if (held.watchers === 0 && held.farewell === null) held.channel.start();
-  else if (relay && needsNoKernel(held.channel)) relay.enough(job_id);
-  else if (relay && held.channel.live !== "live") held.channel.wake();
+  else if (relay && needsNoKernel(held.channel)) relay.enough();
+  else if (relay && held.channel.live !== "live") held.channel.renew();
   held.watchers += 1;
   if (held.farewell !== null) clearTimeout(held.farewell);
   held.farewell = null;
@@ -86,7 +86,7 @@ function share(server: Server, store: JobStore): Shared {
     : [through_kernel, polling];
   const channel = new JobChannel(store, transports);
   channel.subscribe(() => {
-    if (needsNoKernel(channel)) for (const relay of relays) relay.enough(store.job.job_id);
+    if (needsNoKernel(channel)) for (const relay of relays) relay.enough();
   });
   return { channel, relays, watchers: 0, farewell: null };
 }
