@@ -49,8 +49,8 @@ export class TrainingPanel extends Widget {
     setShown(this.choosing, false);
     this.addClass("tl");
     this.addClass("tl-panel");
-    // Typing into the search box must not reach JupyterLab's single-key shortcuts.
-    this.node.dataset.lmSuppressShortcuts = "true";
+    // What is typed must not reach JupyterLab's single-key shortcuts; from everywhere else the others can be used.
+    search.dataset.lmSuppressShortcuts = "true";
     const head = h("header", {}, h("h2", {}, __("Training")), this.begin);
     const tools = h("div", { class: "tl-tools" }, search, h("span", {}, state, this.select), this.choosing);
     this.node.append(head, tools, this.trouble, this.jobs.element, this.machine);

@@ -94,7 +94,7 @@ export function canvasIn(host: HTMLElement, width: number, { lens, height, label
         draw: [
           ({ ctx, bbox: { left, top, width: wide, height: high } }) => {
             const ratio = devicePixelRatio;
-            const room = 2 * ratio;
+            const room = (labelled ? 4 : 2) * ratio;
             ctx.save();
             ctx.beginPath();
             ctx.rect(left - room, top - room, wide + 2 * room, high + 2 * room);

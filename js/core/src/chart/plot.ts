@@ -123,8 +123,11 @@ export class Plot {
   /** What is off screen asks for nothing and draws nothing. */
   setVisible(visible: boolean): void {
     this.visible = visible;
-    if (visible) this.request();
-    else for (const { source } of this.entries) windowsOf(source).want(this.came, []);
+    if (visible) {
+      this.request();
+      // The cursor may have moved meanwhile.
+      this.tell();
+    } else for (const { source } of this.entries) windowsOf(source).want(this.came, []);
   }
 
   setHeight(px: number): void {
@@ -181,9 +184,9 @@ export class Plot {
     this.steering.zoomBy(factor);
   }
 
-  /** The data as drawn, in at most so many rows. */
-  table(rows: number): { head: string[]; rows: string[][] } {
-    return rowsOf(this.entries, this.scene.seen, this.options.lens.state.axis, rows);
+  /** The data as drawn, in at most so many rows: as people read numbers, or `plain`, for a file. */
+  table(rows: number, plain = false): { head: string[]; rows: string[][] } {
+    return rowsOf(this.entries, this.scene.seen, this.options.lens.state.axis, rows, plain);
   }
 
   toSVG(title: string): string {
@@ -232,14 +235,17 @@ export class Plot {
   }
 
   private measure(spans: Range[]): void {
-    this.full = fullRange(spans, this.options.labelled ? this.expected() : null, isLogX(this.options.lens.state));
+    this.full = fullRange(spans, this.expected(), isLogX(this.options.lens.state));
   }
 
-  /** The part of the axis that a job is to go through as a whole. */
+  /** The part of the axis that a job is to go through as a whole; in a small plot, as far as it has come, so that all of them are alike. */
   private expected(): Range | null {
-    const { axis } = this.options.lens.state;
+    const { lens, labelled } = this.options;
+    const { axis } = lens.state;
     if (axis === "clock") return null;
-    const ends = this.entries.map(({ source: { store } }) => (axis === "step" ? store.job.total_steps : axis === "epoch" ? store.job.total_epochs : 0) ?? 0);
+    const now = axis === "step" ? "current_step" : "current_epoch";
+    const whole = axis === "step" ? "total_steps" : "total_epochs";
+    const ends = axis === "elapsed" ? [] : this.entries.map(({ source: { store } }) => store.job[labelled ? whole : now] ?? 0);
     return { min: 0, max: Math.max(0, ...ends) };
   }
 

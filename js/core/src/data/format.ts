@@ -1,12 +1,12 @@
 // Numbers and times as people read them. What is unknown is a dash, never a zero.
 
+import { __ } from "../i18n";
 import type { WireNumber } from "../wire/frames";
 
 export const UNKNOWN = "–";
 // Unbreakable, so that a number and its unit stay together in a narrow cell.
 const NBSP = "\u00a0";
 
-const SUFFIXES: Partial<Record<Intl.LDMLPluralRule, string>> = { one: "st", two: "nd", few: "rd" };
 const ordinals = new Intl.PluralRules("en-US", { type: "ordinal" });
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
@@ -17,12 +17,21 @@ export function count(value: number | null | undefined): string {
 
 /** The steps of a bucket: step 1,860 · steps 4,096–8,191 */
 export function stepsText(x0: number, width: number): string {
-  return width === 1 ? `step ${count(x0)}` : `steps ${count(x0)}–${count(x0 + width - 1)}`;
+  return width === 1 ? __("step %1", count(x0)) : __("steps %1–%2", count(x0), count(x0 + width - 1));
 }
 
 /** 1st · 2nd · 3rd · 11th */
 export function ordinal(position: number): string {
-  return `${position}${SUFFIXES[ordinals.select(position)] ?? "th"}`;
+  switch (ordinals.select(position)) {
+    case "one":
+      return __("%1st", position);
+    case "two":
+      return __("%1nd", position);
+    case "few":
+      return __("%1rd", position);
+    default:
+      return __("%1th", position);
+  }
 }
 
 /** A metric with about four digits, the same width as its neighbours: 1.214 · 0.810 · 1.24e-4 · 12,400 · NaN */
@@ -79,10 +88,10 @@ export function span(seconds: number): string {
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const units: [number, string][] = [
-    [86_400, "d"],
-    [3_600, "h"],
-    [60, "min"],
-    [1, "s"],
+    [86_400, __("d")],
+    [3_600, __("h")],
+    [60, __("min")],
+    [1, __("s")],
   ];
   const first = units.findIndex(([size]) => whole >= size);
   if (first === -1) return `0${NBSP}s`;
@@ -133,9 +142,23 @@ export function bytes(size: number): string {
 
 /** learning_rate → learning rate; train/accuracy stays as it is but for its underscores. */
 export function seriesTitle(name: string): string {
-  if (name === "step_time_seconds" || name === "step_time") return "step time";
-  if (name === "samples_per_second") return "samples/s";
-  if (name === "gpu_memory_allocated_gb") return "GPU memory, GB";
+  switch (name) {
+    case "loss":
+      return __("loss");
+    case "eval_loss":
+      return __("eval loss");
+    case "learning_rate":
+      return __("learning rate");
+    case "grad_norm":
+      return __("grad norm");
+    case "step_time":
+    case "step_time_seconds":
+      return __("step time");
+    case "samples_per_second":
+      return __("samples/s");
+    case "gpu_memory_allocated_gb":
+      return __("GPU memory, GB");
+  }
   return name.replaceAll("_", " ");
 }
 

@@ -1,5 +1,6 @@
 // The server as the front end sees it: requests and sockets under `trainlive/`, and the one found from a Jupyter page.
 
+import { __ } from "../i18n";
 import type { WindowFrame, WindowRequest, WireBucket } from "./frames";
 import type { Action, Job, System } from "./protocol";
 import type { Relay } from "./relay";
@@ -34,7 +35,7 @@ export class ServerError extends Error {
 /** The answer's content; raises ServerError where it is none. */
 export async function json<T>(response: Response): Promise<T> {
   if (response.ok) return (await response.json()) as T;
-  let message = `The server answered ${response.status}.`;
+  let message = __("The server answered %1.", response.status);
   let reason: string | null = null;
   let field: string | null = null;
   try {
