@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from .. import fake_nvml
 from ..real_server import RealServer
-from .conftest import log_in, open_lab, open_notebook, run_all, serve_lab, shoot, theme, write_notebook
+from .conftest import log_in, open_notebook, run_all, serve_lab, shoot, theme, write_notebook
 
 #: A training that goes on until it is stopped, in small steps.
 ENDLESS = """
@@ -130,25 +130,6 @@ def test_gpus_are_shown_as_they_are_and_what_is_unknown_as_unknown(tmp_path: Pat
         shoot(page, "widget-gpus-dark")
         server.http().post(f"api/training/jobs/{job_id}/cancel")
         server.wait(job_id)
-
-
-def test_the_panel_lists_the_jobs_and_opens_one(lab: RealServer, page: Page) -> None:
-    job_id = lab.submit(ENDLESS, name="in the panel")
-    log_in(page, lab)
-    open_lab(page, lab)
-    theme(page, "JupyterLab Light")
-    page.evaluate("() => { window.jupyterapp.commands.execute('trainlive:show-jobs') }")
-    row = page.get_by_text("in the panel").first
-    expect(row).to_be_visible()
-    shoot(page, "panel-light")
-    row.click()
-    widget = live(page)
-    assert job_id_of(widget) == job_id
-    shoot(page, "panel-with-a-job-light")
-    theme(page, "JupyterLab Dark")
-    shoot(page, "panel-with-a-job-dark")
-    lab.http().post(f"api/training/jobs/{job_id}/cancel")
-    expect(widget).to_have_attribute("data-status", "cancelled", timeout=40_000)
 
 
 def test_a_client_in_browser_javascript_that_is_told_the_url_follows_a_job_to_its_end(

@@ -175,4 +175,5 @@ test("a table has as many rows as are asked for, the newest among them, and empt
   expect(head).toEqual(["step", "loss", "eval loss"]);
   expect(rows).toEqual([["step 1", "1.000", ""], ["step 2", "2.000", "9.000"], ["step 3", "NaN", ""], ["step 4", "4.000", ""], ["step 5", "5.000", ""]]);
   expect(rowsOf(curves.slice(0, 1), { min: 0, max: 10 }, "step", 2).rows.map(([step]) => step)).toEqual(["step 2", "step 5"]);
+  expect(rowsOf(curves, { min: 2, max: 3 }, "step", 10, true).rows).toEqual([["2", "2", "9"], ["3", "nan", ""]]);
 });

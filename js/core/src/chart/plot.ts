@@ -8,7 +8,7 @@ import type { Source } from "../data/source";
 import { windowsOf, type Wish } from "../data/windows";
 import { canvasIn, fontOf } from "./canvas";
 import { Cursor } from "./cursor";
-import { HoverDots } from "./dots";
+import { Overlay } from "./overlay";
 import { pngOf, svgOf, type Picture } from "./picture";
 import { notesAt, readingsAt, rowsOf, type Reading } from "./readings";
 import { LINEAR, scaleOf } from "./scales";
@@ -58,7 +58,7 @@ export class Plot {
   private visible = true;
   private height: number;
   private frame = 0;
-  private readonly dots = new HoverDots();
+  private readonly overlay = new Overlay();
   private readonly steering: Steering;
   private readonly undo: (() => void)[];
   /** Called by the windows of its sources. */
@@ -123,8 +123,11 @@ export class Plot {
   /** What is off screen asks for nothing and draws nothing. */
   setVisible(visible: boolean): void {
     this.visible = visible;
-    if (visible) this.request();
-    else for (const { source } of this.entries) windowsOf(source).want(this.came, []);
+    if (visible) {
+      this.request();
+      // The cursor may have moved meanwhile.
+      this.tell();
+    } else for (const { source } of this.entries) windowsOf(source).want(this.came, []);
   }
 
   setHeight(px: number): void {
@@ -140,11 +143,9 @@ export class Plot {
     const width = Math.floor(this.host.clientWidth);
     if (width === 0) return;
     if (!this.plot) {
-      const plot = (this.plot = this.canvas(width));
-      const { over } = plot;
-      over.append(this.dots.element);
-      const select = (from: number, to: number): void => plot.setSelect({ left: Math.min(from, to), width: Math.abs(to - from), top: 0, height: over.clientHeight }, false);
-      this.undo.push(this.steering.listen(over, select));
+      const { over } = (this.plot = this.canvas(width));
+      over.append(this.overlay.element);
+      this.undo.push(this.steering.listen(over, (from, to) => this.overlay.choose(from, to)));
       this.drawn = "";
       this.update();
     } else if (this.plot.width !== width) {
@@ -183,9 +184,9 @@ export class Plot {
     this.steering.zoomBy(factor);
   }
 
-  /** The data as drawn, in at most so many rows. */
-  table(rows: number): { head: string[]; rows: string[][] } {
-    return rowsOf(this.entries, this.scene.seen, this.options.lens.state.axis, rows);
+  /** The data as drawn, in at most so many rows: as people read numbers, or `plain`, for a file. */
+  table(rows: number, plain = false): { head: string[]; rows: string[][] } {
+    return rowsOf(this.entries, this.scene.seen, this.options.lens.state.axis, rows, plain);
   }
 
   toSVG(title: string): string {
@@ -234,14 +235,17 @@ export class Plot {
   }
 
   private measure(spans: Range[]): void {
-    this.full = fullRange(spans, this.options.labelled ? this.expected() : null, isLogX(this.options.lens.state));
+    this.full = fullRange(spans, this.expected(), isLogX(this.options.lens.state));
   }
 
-  /** The part of the axis that a job is to go through as a whole. */
+  /** The part of the axis that a job is to go through as a whole; in a small plot, as far as it has come, so that all of them are alike. */
   private expected(): Range | null {
-    const { axis } = this.options.lens.state;
+    const { lens, labelled } = this.options;
+    const { axis } = lens.state;
     if (axis === "clock") return null;
-    const ends = this.entries.map(({ source: { store } }) => (axis === "step" ? store.job.total_steps : axis === "epoch" ? store.job.total_epochs : 0) ?? 0);
+    const now = axis === "step" ? "current_step" : "current_epoch";
+    const whole = axis === "step" ? "total_steps" : "total_epochs";
+    const ends = axis === "elapsed" ? [] : this.entries.map(({ source: { store } }) => store.job[labelled ? whole : now] ?? 0);
     return { min: 0, max: Math.max(0, ...ends) };
   }
 
@@ -256,8 +260,7 @@ export class Plot {
     if (!plot || !this.visible) return;
     const { x } = cursor;
     if (x === null || x < scene.seen.min || x > scene.seen.max || !this.known) {
-      this.dots.show([]);
-      plot.setCursor({ left: -10, top: -10 }, false);
+      this.overlay.show(null, []);
       hover(null, null);
       return;
     }
@@ -265,11 +268,11 @@ export class Plot {
     const across = scaleOf(scene.x, scene.seen, 0, width);
     const left = across(x);
     const top = scaleOf(scene.y, scene.values, plot.over.clientHeight, 0);
-    plot.setCursor({ left, top: 0 }, false);
     const span = (scene.x.to(scene.seen.max) - scene.x.to(scene.seen.min)) / width;
     const room = scene.x === LINEAR ? span * NEAR : x * (10 ** (span * NEAR) - 1);
     const readings = readingsAt(this.entries, x, lens.state.axis, notesAt(this.marks, x, room));
-    this.dots.show(
+    this.overlay.show(
+      left,
       readings.flatMap(({ x: place, value, smoothed, color, n }) => {
         // On the curve: an evaluation that still holds stands where it was.
         const dot = { left: across(place), top: top(smoothed ?? (typeof value === "number" ? value : NaN)), color };

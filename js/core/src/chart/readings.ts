@@ -136,8 +136,8 @@ export function notesAt(marks: readonly PlacedMark[], x: number, room: number): 
   return [...new Set(marks.filter((mark) => Math.abs(mark.x - x) <= room).map(({ text }) => text))];
 }
 
-/** The curves as a table of at most so many rows, of what is seen. */
-export function rowsOf(curves: readonly (Named & { name: string })[], seen: Range, axis: Axis, most: number): { head: string[]; rows: string[][] } {
+/** The curves as a table of at most so many rows, of what is seen: as people read numbers, or `plain`, all of their digits. */
+export function rowsOf(curves: readonly (Named & { name: string })[], seen: Range, axis: Axis, most: number, plain = false): { head: string[]; rows: string[][] } {
   const head = [axisTitle(axis), ...curves.map(({ label }) => label)];
   const places = new Set<number>();
   for (const { line } of curves) {
@@ -156,9 +156,9 @@ export function rowsOf(curves: readonly (Named & { name: string })[], seen: Rang
     const cells = curves.map(({ line, name }) => {
       const found = bucketAt(line, x);
       const here = found && exactly(found.piece.series, found.bucket, x + line.offset, every);
-      return here ? seriesValue(name, lastOf(found.bucket)) : "";
+      return here ? (plain ? String(lastOf(found.bucket) ?? "") : seriesValue(name, lastOf(found.bucket))) : "";
     });
-    return [placeText(x, axis), ...cells];
+    return [plain ? String(x) : placeText(x, axis), ...cells];
   });
   return { head, rows };
 }

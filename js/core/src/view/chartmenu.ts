@@ -39,7 +39,7 @@ export function chartMenu(actions: ChartActions): { element: HTMLElement; attach
       item(__("Save as PNG"), () => actions.save(chart, "png")),
       item(__("Save as SVG"), () => actions.save(chart, "svg")),
       item(__("Save as CSV"), () => {
-        const table = chart.plot?.table(ALL_ROWS);
+        const table = chart.plot?.table(ALL_ROWS, true);
         if (table) saveText(fileName(`${spec.key}.csv`), csv(table.head, table.rows), "text/csv");
       }),
     ];

@@ -2,9 +2,8 @@
 
 import { h } from "./dom";
 
-/** Room that is left to the page's edges, and the least height worth opening downwards, in CSS pixels. */
-const EDGE = 8;
-const LEAST_HEIGHT = 240;
+/** Room that is left to the page's edges, how wide one is at most, and the least height worth opening downwards, in CSS pixels. */
+const [EDGE, WIDEST, LEAST_HEIGHT] = [8, 340, 240];
 
 export interface Menu {
   element: HTMLElement;
@@ -16,15 +15,17 @@ export interface Menu {
 export function menu(label: string, signal: AbortSignal, ...content: HTMLElement[]): Menu {
   const element = h("div", { class: "tl-menu", popover: "auto", role: "group", "aria-label": label }, ...content);
   let anchor: HTMLElement | null = null;
+  let stood = 0;
 
   element.addEventListener("beforetoggle", (event) => {
     if ((event as ToggleEvent).newState !== "open" || !anchor) return;
     const { top, bottom, right } = anchor.getBoundingClientRect();
+    stood = top;
     const below = innerHeight - bottom - EDGE;
     const up = below < LEAST_HEIGHT && top > below;
     Object.assign(element.style, {
       inset: "auto",
-      right: `${Math.max(EDGE, innerWidth - right)}px`,
+      right: `${Math.max(EDGE, Math.min(innerWidth - right, innerWidth - WIDEST - EDGE))}px`,
       [up ? "bottom" : "top"]: `${(up ? innerHeight - top : bottom) + 4}px`,
       maxHeight: `${(up ? top : below) - EDGE}px`,
     });
@@ -32,14 +33,8 @@ export function menu(label: string, signal: AbortSignal, ...content: HTMLElement
   const close = (): void => {
     if (element.matches(":popover-open")) element.hidePopover();
   };
-  // It stands where the button stood; when the page moves beneath it, it goes.
-  document.addEventListener(
-    "scroll",
-    ({ target }) => {
-      if (anchor && element.isConnected && target instanceof Node && !element.contains(target)) close();
-    },
-    { capture: true, passive: true, signal },
-  );
+  // It stands where the button stood; when the page moves beneath it, it goes. Word of a movement may come behind the click.
+  document.addEventListener("scroll", () => anchor && Math.abs(anchor.getBoundingClientRect().top - stood) > 1 && close(), { capture: true, passive: true, signal });
 
   return {
     element,
