@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from jupyter_trainlive.training.example import example
 
@@ -21,6 +21,9 @@ SCREENSHOTS = REPOSITORY / "tests" / "screenshots"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 #: What a person would not need: no sandbox for root, and no calls to the browser's maker.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+#: A machine with much to do takes its time; what is right is seen at once.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture

@@ -52,7 +52,6 @@ export function canvasIn(host: HTMLElement, width: number, { lens, height, label
   };
   // An empty plot has a grid but nothing to count. For no text, null: the empty one is drawn, and has styles computed.
   const labels = (ticks: Ticks | undefined): (string | null)[] => (ticks?.labels ?? []).map((label) => (labelled && known() && label) || null);
-  const ignore = (): null => null;
   return new uPlot(
     {
       width,
@@ -88,12 +87,9 @@ export function canvasIn(host: HTMLElement, width: number, { lens, height, label
       ],
       // The curves are ours.
       series: [{}],
-      cursor: {
-        y: false,
-        drag: { x: false, y: false },
-        // So is the pointer: all plots of a view follow it, and it goes from point to point.
-        bind: { mousedown: ignore, mouseup: ignore, mousemove: ignore, mouseenter: ignore, mouseleave: ignore, click: ignore, dblclick: ignore },
-      },
+      // So are the pointer and what it chooses: all plots of a view follow it, and it goes from point to point.
+      cursor: { show: false },
+      select: { show: false, left: 0, top: 0, width: 0, height: 0 },
       hooks: {
         draw: [
           ({ ctx, bbox: { left, top, width: wide, height: high } }) => {

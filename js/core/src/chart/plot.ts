@@ -8,7 +8,7 @@ import type { Source } from "../data/source";
 import { windowsOf, type Wish } from "../data/windows";
 import { canvasIn, fontOf } from "./canvas";
 import { Cursor } from "./cursor";
-import { HoverDots } from "./dots";
+import { Overlay } from "./overlay";
 import { pngOf, svgOf, type Picture } from "./picture";
 import { notesAt, readingsAt, rowsOf, type Reading } from "./readings";
 import { LINEAR, scaleOf } from "./scales";
@@ -58,7 +58,7 @@ export class Plot {
   private visible = true;
   private height: number;
   private frame = 0;
-  private readonly dots = new HoverDots();
+  private readonly overlay = new Overlay();
   private readonly steering: Steering;
   private readonly undo: (() => void)[];
   /** Called by the windows of its sources. */
@@ -142,11 +142,9 @@ export class Plot {
   fit(width = Math.floor(this.host.clientWidth)): void {
     if (width === 0) return;
     if (!this.plot) {
-      const plot = (this.plot = this.canvas(width));
-      const { over } = plot;
-      over.append(this.dots.element);
-      const select = (from: number, to: number): void => plot.setSelect({ left: Math.min(from, to), width: Math.abs(to - from), top: 0, height: over.clientHeight }, false);
-      this.undo.push(this.steering.listen(over, select));
+      const { over } = (this.plot = this.canvas(width));
+      over.append(this.overlay.element);
+      this.undo.push(this.steering.listen(over, (from, to) => this.overlay.choose(from, to)));
       this.drawn = "";
       this.update();
     } else if (this.plot.width !== width) {
@@ -261,8 +259,7 @@ export class Plot {
     if (!plot || !this.visible) return;
     const { x } = cursor;
     if (x === null || x < scene.seen.min || x > scene.seen.max || !this.known) {
-      this.dots.show([]);
-      plot.setCursor({ left: -10, top: -10 }, false);
+      this.overlay.show(null, []);
       hover(null, null);
       return;
     }
@@ -270,11 +267,11 @@ export class Plot {
     const across = scaleOf(scene.x, scene.seen, 0, width);
     const left = across(x);
     const top = scaleOf(scene.y, scene.values, plot.over.clientHeight, 0);
-    plot.setCursor({ left, top: 0 }, false);
     const span = (scene.x.to(scene.seen.max) - scene.x.to(scene.seen.min)) / width;
     const room = scene.x === LINEAR ? span * NEAR : x * (10 ** (span * NEAR) - 1);
     const readings = readingsAt(this.entries, x, lens.state.axis, notesAt(this.marks, x, room));
-    this.dots.show(
+    this.overlay.show(
+      left,
       readings.flatMap(({ x: place, value, smoothed, color, n }) => {
         // On the curve: an evaluation that still holds stands where it was.
         const dot = { left: across(place), top: top(smoothed ?? (typeof value === "number" ? value : NaN)), color };

@@ -51,7 +51,7 @@ const TICK_MS = 1_000;
 export function mountComparison(host: HTMLElement, { server, job_ids, signal, openJob, changed }: ComparisonOptions): Comparison {
   const entries = new Map<string, Entry>();
   const slots = new Slots();
-  const section = h("section", { class: "tl tl-compare", tabindex: -1, "data-lm-suppress-shortcuts": "true" });
+  const section = h("section", { class: "tl tl-compare", tabindex: -1 });
   const title = h("span", { class: "tl-name" });
   const quiet = h("p", { class: "tl-trouble" }, __("Add jobs to compare them."));
   const people = contestants({

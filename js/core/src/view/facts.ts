@@ -78,7 +78,7 @@ export function facts(store: JobStore): Part {
       const moving = job.status === "running";
       const { progress, current_step, total_steps, current_epoch, total_epochs, samples_per_second } = job;
       done.show(progress == null ? null : NUMBER, percent(progress));
-      step.show(current_step == null ? null : __("step %1", NUMBER) + total(total_steps == null ? null : count(total_steps)), count(current_step), count(total_steps ?? current_step));
+      step.show(current_step == null ? null : __("step %1", NUMBER) + total(total_steps == null ? null : count(total_steps)), count(current_step), ended ? "" : count(total_steps ?? current_step));
       epoch.show(current_epoch == null ? null : __("epoch %1", NUMBER) + total(total_epochs == null ? null : epochs(total_epochs)), epochs(current_epoch ?? 0), ended ? "" : "0.0");
       loss.show(ended && job.final_loss != null ? __("final loss %1", NUMBER) : null, metric(job.final_loss));
       speed.show(samples_per_second == null || ended || job.status === "paused" ? null : __("%1 samples/s", NUMBER), rate(samples_per_second ?? 0));
