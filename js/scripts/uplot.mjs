@@ -1,8 +1,8 @@
-// uPlot without what the charts never ask of it. They take its layout, axes, grid, selection and canvas, and draw the curves themselves;
-// its own curves, points, legend, time axes, cursor synchronization and mouse handling are half of it, and its package has no smaller build.
+// uPlot without what the charts never ask of it. They take its layout, axes, grid and canvas, and draw the curves themselves;
+// its own curves, points, legend, time axes, pointer and selection are half of it, and its package has no smaller build.
 import { readFileSync } from "node:fs";
 
-// Functions that nothing reaches with the options of chart/plot.ts: no time scale, no logarithmic one, no legend, no series but x.
+// Functions that nothing reaches with the options of chart/plot.ts: no time scale, no logarithmic one, no legend, no cursor, no series but x.
 const unused = [
   ...["join", "fmtDate", "genTimeStuffs", "timeAxisStamps", "timeAxisVals", "timeAxisVal", "timeSeriesStamp", "timeSeriesVal", "logAxisSplits"],
   ...["asinhAxisSplits", "log10AxisValsFilt", "log2AxisValsFilt", "rangeAsinh", "snapLogY", "snapAsinhY", "seriesFillTo", "clipBandLine", "points"],
@@ -10,6 +10,7 @@ const unused = [
   ...["initLegendRow", "initCursorPt", "addSeries", "delSeries", "drawSeries", "cacheStrokeFill", "drawPath", "fillStroke", "strokeFill", "doStroke", "doFill"],
   ...["resetYSeries", "toggleDOM", "setSeries", "setBand", "addBand", "delBand", "setAlpha", "setFocus", "syncLegend", "setLegend", "setLegendValues"],
   ...["mouseMove", "mouseDown", "mouseUp", "mouseLeave", "dblClick", "cacheMouse", "pubSync"],
+  ...["updateCursor", "setSelect", "setSelH", "setSelV", "hideSelect", "cursorMove", "filtBtn0", "filtTarg", "closestIdxFromXpos"],
 ];
 const replaced = [
   // The parts that are offered beside the class, which nothing here uses.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -37,6 +38,7 @@ _UNASKED_PX = 1200
 _PASSED_BYTES = 64 << 10
 _FRAME_BYTES = 16 << 20
 _OPEN_SECONDS = 10.0
+_FIRST = itertools.count(0, 1 << 32)
 
 #: Puts one message of a widget on its way to the pages, with buffers behind it.
 Send = Callable[[dict[str, Any], list[bytes]], None]
@@ -54,6 +56,13 @@ class _Link:
 
     def __init__(self) -> None:
         self.asked_at = time.monotonic()
+        #: The number of the next message with frames. No two links count alike: whoever misses the first ones notices.
+        self.next = self._first = next(_FIRST)
+
+    @property
+    def begins(self) -> bool:
+        """Whether nothing was told yet."""
+        return self.next == self._first
         self.socket: _Socket | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -99,11 +108,12 @@ class Relay:
                 self.be_quiet()
             case {"ask": "frames", "link": int(link)}:
                 self.declined = False
-                if link in self._links:
-                    self._links[link].asked_at = time.monotonic()
-                    self._say("here")
-                else:
+                opened = self._links.get(link)
+                if opened is None:
                     self._open(link)
+                else:
+                    opened.asked_at = time.monotonic()
+                    self._say("here", link=link, first=opened.begins, k=opened.next)
             case {"ask": "pass", "link": int(link), "text": str(text)} if len(text) <= _PASSED_BYTES:
                 self._thread.spawn(self._pass(link, text))
             case {"ask": "close", "link": int(link)}:
@@ -111,9 +121,9 @@ class Relay:
                 # It is told unasked no more either: its page is gone, or has another way.
                 self.declined = not self._links
             case {"ask": "here", "n": int(n)}:
-                self._say("answer", n=n, status=204, content_type="", more=False)
+                self._say("answer", n=n, k=0, status=204, content_type="", more=False)
             case {"ask": "request", "n": int(n), "path": str(path), "method": str(method), "at": float(at) | int(at)}:
-                if time.monotonic() - at <= FRESH_SECONDS:
+                if abs(time.monotonic() - at) <= FRESH_SECONDS:
                     body = message.get("body")
                     self._say("taken", n=n)
                     self._thread.spawn(self._answer(n, method, path, body if isinstance(body, str) else None))
@@ -141,13 +151,13 @@ class Relay:
     async def _serve(self, link: int, opened: _Link) -> None:
         def wanted() -> bool:
             # What was said while the kernel was at work is still to come.
-            last = opened.asked_at if self._thread.busy else max(opened.asked_at, self._thread.idle_since)
+            last = max(opened.asked_at, self._thread.idle_since)
             return self._thread.busy or time.monotonic() - last <= FORGOTTEN_SECONDS
 
         with contextlib.suppress(*_broken()):
             async with _socket_of(self._job_id) as socket:
                 opened.socket = socket
-                await self._tell(socket, link, lambda _: wanted())
+                await self._tell(socket, link, opened, lambda _: wanted())
         if self._links.get(link) is opened:
             del self._links[link]
             self._say("closed", link=link)
@@ -172,36 +182,36 @@ class Relay:
                 async with _socket_of(self._job_id) as socket:
                     subscribe = f'{{"type":"subscribe","since":0,"series":"*","log":false,"px":{_UNASKED_PX}}}'
                     await socket.send(subscribe)
-                    if not await self._tell(socket, None, functools.partial(_goes_on, until)):
+                    if not await self._tell(socket, None, _Link(), functools.partial(_goes_on, until)):
                         return
             await asyncio.sleep(max(0.0, until - time.monotonic()))
             cycle = min(2 * cycle, LONGEST_CYCLE_SECONDS)
 
-    async def _tell(self, socket: _Socket, link: int | None, goes_on: Callable[[int], bool]) -> bool:
+    async def _tell(self, socket: _Socket, link: int | None, opened: _Link, goes_on: Callable[[int], bool]) -> bool:
         """Pass frames on while `goes_on`, which is told how many bytes went last; False once the job's end was told."""
-        first, size = True, 0
+        size = 0
         while goes_on(size):
-            frames = await _batch(socket, at_once=first)
+            frames = await _batch(socket, at_once=opened.begins)
             if not frames:
-                self._say("here")
+                self._say("here", link=link, first=opened.begins, k=opened.next)
                 size = 0
                 continue
             size = sum(map(len, frames))
             await asyncio.sleep(self._thread.frames.wait_for(size))
-            self._say("frames", link=link, first=first, frames=frames)
+            self._say("frames", link=link, first=opened.begins, k=opened.next, frames=frames)
+            opened.next += 1
             if frames[-1][:20].replace(" ", "").startswith('{"type":"end"'):
                 return False
-            first = False
         return True
 
     async def _answer(self, n: int, method: str, path: str, body: str | None) -> None:
         answer = await tunnel.fetch(self._thread.http, method, path, body)
         starts = range(0, max(1, len(answer.body)), BATCH_BYTES)
-        for start in starts:
+        for k, start in enumerate(starts):
             part = answer.body[start : start + BATCH_BYTES]
             await asyncio.sleep(self._thread.answers.wait_for(len(part)))
             head = {"n": n, "status": answer.status, "content_type": answer.content_type}
-            self._say("answer", [part] if part else [], **head, more=start != starts[-1])
+            self._say("answer", [part] if part else [], **head, k=k, more=start != starts[-1])
 
 
 def _socket_of(job_id: str) -> Any:

@@ -228,7 +228,7 @@ def read_all_at_once(page: Page, main: Locator, learning: Locator) -> None:
     expect(readout).to_contain_text("steps 4,512–4,543")
     lines = main.page.evaluate(
         """() => [...document.querySelectorAll('section.tl .u-over')].flatMap(over => {
-          const { left, width, top } = over.getBoundingClientRect(), line = over.querySelector('.u-cursor-x')
+          const { left, width, top } = over.getBoundingClientRect(), line = over.querySelector('.tl-cursor')
           return top < innerHeight ? [(line.getBoundingClientRect().left - left) / width] : [] })"""
     )
     assert len(lines) >= 5
@@ -300,7 +300,9 @@ def zoom_all_of_them(page: Page, widget: Locator, main: Locator, gradient: Locat
     page.wait_for_function(f"before => ({top})() < before", arg=before)
     page.mouse.wheel(0, -40)
     page.wait_for_function(f"before => ({top})() === before", arg=before)
-    assert reading(page, main, "Home").startswith(f"step {first:,},")
+    # Finer points may have come meanwhile, one step further out.
+    first = int(until_reading(page, main, r"^step (2,3\d\d), loss", "Home")[1].replace(",", ""))
+    assert 2_340 <= first <= 2_360
     page.mouse.move(*place(main, 0.5))
     page.keyboard.down("Shift")
     page.mouse.wheel(0, 100)

@@ -52,14 +52,13 @@ export function canvasIn(host: HTMLElement, width: number, { lens, height, label
   };
   // An empty plot has a grid but nothing to count. For no text, null: the empty one is drawn, and has styles computed.
   const labels = (ticks: Ticks | undefined): (string | null)[] => (ticks?.labels ?? []).map((label) => (labelled && known() && label) || null);
-  const ignore = (): null => null;
   return new uPlot(
     {
       width,
       height,
       // Whole pixels would turn a gentle slope into stairs.
       pxAlign: 0,
-      padding: labelled ? [8, 22, 0, 0] : [6, 1, 2, 1],
+      padding: labelled ? [8, 22, 0, 0] : [6, 4, 2, 4],
       legend: { show: false },
       // What is logarithmic is so before it comes here.
       scales: { x: { time: false, auto: false }, y: { auto: false } },
@@ -88,17 +87,14 @@ export function canvasIn(host: HTMLElement, width: number, { lens, height, label
       ],
       // The curves are ours.
       series: [{}],
-      cursor: {
-        y: false,
-        drag: { x: false, y: false },
-        // So is the pointer: all plots of a view follow it, and it goes from point to point.
-        bind: { mousedown: ignore, mouseup: ignore, mousemove: ignore, mouseenter: ignore, mouseleave: ignore, click: ignore, dblclick: ignore },
-      },
+      // So are the pointer and what it chooses: all plots of a view follow it, and it goes from point to point.
+      cursor: { show: false },
+      select: { show: false, left: 0, top: 0, width: 0, height: 0 },
       hooks: {
         draw: [
           ({ ctx, bbox: { left, top, width: wide, height: high } }) => {
             const ratio = devicePixelRatio;
-            const room = (labelled ? 4 : 2) * ratio;
+            const room = 4 * ratio;
             ctx.save();
             ctx.beginPath();
             ctx.rect(left - room, top - room, wide + 2 * room, high + 2 * room);

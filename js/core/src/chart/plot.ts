@@ -8,7 +8,7 @@ import type { Source } from "../data/source";
 import { windowsOf, type Wish } from "../data/windows";
 import { canvasIn, fontOf } from "./canvas";
 import { Cursor } from "./cursor";
-import { HoverDots } from "./dots";
+import { Overlay } from "./overlay";
 import { pngOf, svgOf, type Picture } from "./picture";
 import { notesAt, readingsAt, rowsOf, type Reading } from "./readings";
 import { LINEAR, scaleOf } from "./scales";
@@ -58,7 +58,7 @@ export class Plot {
   private visible = true;
   private height: number;
   private frame = 0;
-  private readonly dots = new HoverDots();
+  private readonly overlay = new Overlay();
   private readonly steering: Steering;
   private readonly undo: (() => void)[];
   /** Called by the windows of its sources. */
@@ -138,16 +138,13 @@ export class Plot {
     this.request();
   }
 
-  /** Takes the host's width; makes the canvas the first time there is one. */
-  fit(): void {
-    const width = Math.floor(this.host.clientWidth);
+  /** Takes a width, by itself the host's; makes the canvas the first time there is one. */
+  fit(width = Math.floor(this.host.clientWidth)): void {
     if (width === 0) return;
     if (!this.plot) {
-      const plot = (this.plot = this.canvas(width));
-      const { over } = plot;
-      over.append(this.dots.element);
-      const select = (from: number, to: number): void => plot.setSelect({ left: Math.min(from, to), width: Math.abs(to - from), top: 0, height: over.clientHeight }, false);
-      this.undo.push(this.steering.listen(over, select));
+      const { over } = (this.plot = this.canvas(width));
+      over.append(this.overlay.element);
+      this.undo.push(this.steering.listen(over, (from, to) => this.overlay.choose(from, to)));
       this.drawn = "";
       this.update();
     } else if (this.plot.width !== width) {
@@ -221,7 +218,7 @@ export class Plot {
   /** Has each curve take the best there is, and asks for what is better. */
   private resolve(plot: uPlot): void {
     const { state } = this.options.lens;
-    // Of steps the page knows itself how far they go.
+    // Of steps the page knows itself how far they go; along other axes the server tells.
     if (state.axis === "step") this.measure(this.entries.flatMap(({ line }) => line.store?.span ?? []));
     const view: View = { lens: state, seen: state.zoom ?? (state.axis === "step" ? this.full : null), px: plot.bbox.width };
     // Of few points each is meant: an average would lag far behind them.
@@ -232,8 +229,7 @@ export class Plot {
     this.entries.forEach(({ source }, k) => wishes.set(source, [...(wishes.get(source) ?? []), ...wanted[k]!]));
     for (const [source, each] of wishes) windowsOf(source).want(this.came, each);
     this.entries.forEach((entry, k) => entry.line.resolve(viewOf(entry), wanted[k]!, windowsOf(entry.source)));
-    // Along other axes, and of the beginning on a logarithmic one, the server tells.
-    if ((state.axis !== "step" || state.logX) && !state.zoom) this.measure(this.lines.flatMap(spanOf));
+    if (state.axis !== "step" && !state.zoom) this.measure(this.lines.flatMap(spanOf));
   }
 
   private measure(spans: Range[]): void {
@@ -248,7 +244,8 @@ export class Plot {
     const now = axis === "step" ? "current_step" : "current_epoch";
     const whole = axis === "step" ? "total_steps" : "total_epochs";
     const ends = axis === "elapsed" ? [] : this.entries.map(({ source: { store } }) => store.job[labelled ? whole : now] ?? 0);
-    return { min: 0, max: Math.max(0, ...ends) };
+    // A logarithmic axis has no zero.
+    return { min: axis === "step" && lens.state.logX ? 1 : 0, max: Math.max(0, ...ends) };
   }
 
   private seen(): Range {
@@ -262,8 +259,7 @@ export class Plot {
     if (!plot || !this.visible) return;
     const { x } = cursor;
     if (x === null || x < scene.seen.min || x > scene.seen.max || !this.known) {
-      this.dots.show([]);
-      plot.setCursor({ left: -10, top: -10 }, false);
+      this.overlay.show(null, []);
       hover(null, null);
       return;
     }
@@ -271,11 +267,11 @@ export class Plot {
     const across = scaleOf(scene.x, scene.seen, 0, width);
     const left = across(x);
     const top = scaleOf(scene.y, scene.values, plot.over.clientHeight, 0);
-    plot.setCursor({ left, top: 0 }, false);
     const span = (scene.x.to(scene.seen.max) - scene.x.to(scene.seen.min)) / width;
     const room = scene.x === LINEAR ? span * NEAR : x * (10 ** (span * NEAR) - 1);
     const readings = readingsAt(this.entries, x, lens.state.axis, notesAt(this.marks, x, room));
-    this.dots.show(
+    this.overlay.show(
+      left,
       readings.flatMap(({ x: place, value, smoothed, color, n }) => {
         // On the curve: an evaluation that still holds stands where it was.
         const dot = { left: across(place), top: top(smoothed ?? (typeof value === "number" ? value : NaN)), color };

@@ -14,13 +14,16 @@ export interface Post {
   listen(listener: (message: unknown, buffers?: readonly ArrayBufferView<ArrayBuffer>[]) => void): () => void;
 }
 
-/** What the kernel says; `t` is its clock, in seconds. `link` is null for what nobody asked for. */
+/**
+ * What the kernel says; `t` is its clock, in seconds. `link` is null for what nobody asked for. `k` counts, as whoever
+ * stands between drops what is too much for it.
+ */
 type Said = { t: number } & (
-  | { say: "frames"; link: number | null; first: boolean; frames: string[] }
+  | { say: "frames"; link: number | null; first: boolean; k: number; frames: string[] }
   | { say: "closed"; link: number | null }
   | { say: "taken"; n: number }
-  | { say: "answer"; n: number; status: number; content_type: string; more: boolean }
-  | { say: "here" }
+  | { say: "answer"; n: number; k: number; status: number; content_type: string; more: boolean }
+  | { say: "here"; link: number | null; first: boolean; k: number }
 );
 
 /** A kernel that was restarted, or is gone, says nothing at all; any other is heard every five seconds. */
@@ -32,8 +35,9 @@ const ANSWER_MS = 120_000;
 
 interface Open {
   handlers: LinkHandlers;
-  /** Whether it hears what the kernel tells it, or what it tells unasked. */
-  hears: "nothing" | "asked" | "unasked";
+  /** The link whose frames it hears: its own, or null; undefined before any came. And the number of the next of them. */
+  hears?: number | null;
+  next: number;
   heard_at: number;
   callOff(): void;
 }
@@ -68,13 +72,13 @@ export class Relay {
   }
 
   open(handlers: LinkHandlers): Link {
-    if (this.closed) throw new Error("The view is gone.");
+    this.check();
     const link = ++this.number;
-    const open: Open = { handlers, hears: "nothing", heard_at: this.world.now(), callOff: () => {} };
+    const open: Open = { handlers, next: 0, heard_at: this.world.now(), callOff: () => {} };
     this.open_links.set(link, open);
     // Asked again, as a kernel that was restarted meanwhile never got it; and a sign of life for one that did.
     const remind = (): void => {
-      if (open.hears !== "nothing" && this.world.now() - open.heard_at > SILENCE_MS) return this.end(link);
+      if (open.hears !== undefined && this.world.now() - open.heard_at > SILENCE_MS) return this.end(link);
       this.send({ ask: "frames", link });
       open.callOff = this.world.after(REMIND_MS, remind);
     };
@@ -106,7 +110,12 @@ export class Relay {
     this.unlisten();
   }
 
-  private exchange(message: object, signal?: AbortSignal | null): Promise<Response> {
+  private check(): void {
+    if (this.closed) throw new Error("The view is gone.");
+  }
+
+  private async exchange(message: object, signal?: AbortSignal | null): Promise<Response> {
+    this.check();
     const n = ++this.number;
     return new Promise((resolve, reject) => {
       const late = (): void => settle(new ServerError(504, __("The notebook's kernel is busy, and passes nothing on. Try again when it is idle.")));
@@ -140,6 +149,14 @@ export class Relay {
     open.handlers.closed();
   }
 
+  /** Whether something was lost of what a link is told, which ends it: the next one goes on behind what came. */
+  private misses(link: number, said: { link: number | null; first: boolean; k: number }): boolean {
+    const open = this.open_links.get(link);
+    if (said.first || !open || (open.hears === said.link ? said.k === open.next : said.link !== link)) return false;
+    this.end(link);
+    return true;
+  }
+
   private hear(message: unknown, buffers: readonly BlobPart[]): void {
     if (typeof message !== "object" || message === null || !("trainlive" in message)) return;
     const said = message as unknown as Said;
@@ -148,13 +165,22 @@ export class Relay {
     for (const open of this.open_links.values()) open.heard_at = now;
     switch (said.say) {
       case "frames":
-        for (const open of this.hearers(said.link, said.first)) {
-          open.hears = said.link === null ? "unasked" : "asked";
-          said.frames.forEach((frame, k) => open.handlers.message(frame, said.link === null && said.first && k === 0));
+        for (const [link, open] of [...this.open_links]) {
+          if (said.link !== link && (said.link !== null || open.hears === link)) continue;
+          if (said.first) {
+            open.hears = said.link;
+            open.next = said.k;
+          }
+          if (this.misses(link, said) || open.hears !== said.link) continue;
+          open.next += 1;
+          said.frames.forEach((frame, j) => open.handlers.message(frame, said.link === null && said.first && j === 0));
         }
         break;
       case "closed":
-        for (const [link, open] of [...this.open_links]) if (said.link === link || (said.link === null && open.hears === "unasked")) this.end(link);
+        for (const [link, open] of [...this.open_links]) if (said.link === link || (said.link === null && open.hears === null)) this.end(link);
+        break;
+      case "here":
+        for (const link of [...this.open_links.keys()]) this.misses(link, said);
         break;
       case "taken":
         this.waiting.get(said.n)?.taken();
@@ -163,18 +189,12 @@ export class Relay {
         const waiting = this.waiting.get(said.n);
         if (!waiting) return;
         waiting.taken();
+        if (said.k !== waiting.parts.length) return waiting.settle(new ServerError(502, __("A part of the answer was lost on its way. Try again.")));
         waiting.parts.push(...buffers);
         const { status, content_type } = said;
         if (!said.more) waiting.settle(new Response(waiting.parts.length > 0 ? new Blob(waiting.parts) : null, { status, headers: { "Content-Type": content_type } }));
       }
     }
-  }
-
-  /** Whom frames are for; those that nobody asked for can be followed from their beginning only. */
-  private hearers(link: number | null, first: boolean): Open[] {
-    const all = [...this.open_links];
-    if (link !== null) return all.filter(([one]) => one === link).map(([, open]) => open);
-    return all.map(([, open]) => open).filter(({ hears }) => hears === "unasked" || (first && hears === "nothing"));
   }
 }
 
