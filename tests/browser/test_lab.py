@@ -140,7 +140,7 @@ def test_jobs_are_seen_all_over_the_lab_from_their_start_to_their_end(
     shoot(page, "lab-compare")
 
     # From the palette to the form, and from the status bar to the panel.
-    page.keyboard.press("ControlOrMeta+Shift+C")
+    comparison.press("ControlOrMeta+Shift+C")
     page.locator(".lm-CommandPalette-input").fill("new fine-tune")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Dry run")).to_be_visible()

@@ -134,6 +134,9 @@ def test_a_saved_notebook_is_live_without_a_kernel_and_keeps_its_last_picture(la
     expect(widget).to_have_attribute("data-status", "completed", timeout=60_000)
     page.wait_for_function("() => window.jupyterapp.shell.currentWidget.context.model.dirty")
     expect(shown_in(page, 1)).to_have_attribute("data-points", "600")
+    # A key that is pressed on a button of ours is not the notebook's: this one would cut the cell.
+    shown_in(page, 2).get_by_role("button", name="Add a job…").press("x")
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(3)
     shown_in(page, 2).get_by_role("button", name="Add a job…").click()
     shown_in(page, 2).get_by_role("button", name="saved").click()
     expect(shown_in(page, 2)).to_have_attribute("data-points", "600")

@@ -49,6 +49,8 @@ export class Output extends Widget implements IRenderMime.IRenderer {
     private readonly shown: Shown,
   ) {
     super();
+    // A notebook's single-key shortcuts are not meant by keys that are pressed on our buttons.
+    this.node.dataset.lmSuppressShortcuts = "true";
   }
 
   /** Called again when anything about the output has changed; what is shown already stays as it is. */

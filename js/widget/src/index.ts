@@ -37,6 +37,8 @@ function render({ model, el, signal }: RenderProps<Model> & { signal?: AbortSign
   const close = (): void => closing.abort();
   signal?.addEventListener("abort", close, { once: true });
 
+  // A notebook's single-key shortcuts are not meant by keys that are pressed on our buttons.
+  el.dataset.lmSuppressShortcuts = "true";
   const relay = relayOf(model);
   closing.signal.addEventListener("abort", () => relay.close(), { once: true });
   const server = notebookServer(directServer(model), relay, model.get("server_path"), isRelayed);

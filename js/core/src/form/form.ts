@@ -41,7 +41,7 @@ export function mountForm(host: HTMLElement, options: FormOptions): void {
   const { server, signal, begin } = options;
   const note = h("p", { class: "tl-trouble", role: "status" }, __("Reading the recipe's parameters…"));
   const retry = h("button", { type: "button", class: "tl-button" }, __("Try again"));
-  const root = h("section", { class: "tl tl-form", "data-lm-suppress-shortcuts": "true", "aria-label": __("New fine-tune"), tabindex: -1 }, note, retry);
+  const root = h("section", { class: "tl tl-form", "aria-label": __("New fine-tune"), tabindex: -1 }, note, retry);
   host.append(root);
   signal.addEventListener("abort", () => root.remove(), { once: true });
   const load = async (): Promise<void> => {

@@ -53,8 +53,7 @@ const LONGEST_SPOKEN = 300;
 export function mountJob(host: HTMLElement, { server, job_id, name, signal, openConsole, launchAgain }: JobViewOptions): JobView {
   const channel = watchJob(server, job_id, name, signal);
   const { store } = channel;
-  // The attribute keeps Jupyter's single-key shortcuts from acting on keys pressed on our buttons.
-  const section = h("section", { class: "tl", tabindex: -1, "data-lm-suppress-shortcuts": "true" });
+  const section = h("section", { class: "tl", tabindex: -1 });
   const head = header(channel, async (action) => {
     try {
       const job = await askOfJob(server, job_id, action);
