@@ -113,6 +113,8 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
 
   /** Takes the room there is. */
   const fit = (): void => {
+    // Hidden, it has none, and keeps its own.
+    if (canvas.clientWidth === 0) return;
     const now = height();
     canvas.style.height = `${now}px`;
     plot?.setHeight(now);
