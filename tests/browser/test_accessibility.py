@@ -323,7 +323,7 @@ while not os.path.exists("end"):
         bad = step + 3
     loss = float("nan") if step < bad else 5 / step
     t.log({"loss": loss, "eval_loss": 6 / step, "own": 10.0 ** (step % 9)}, step=step, total_steps=20_000)
-    time.sleep(0.005)
+    time.sleep(0.003)
 """
 #: What is spoken, and what moves by itself within an element.
 WATCHED = """section => {

@@ -58,7 +58,7 @@ export function canvasIn(host: HTMLElement, width: number, { lens, height, label
       height,
       // Whole pixels would turn a gentle slope into stairs.
       pxAlign: 0,
-      padding: labelled ? [8, 22, 0, 0] : [6, 1, 2, 1],
+      padding: labelled ? [8, 22, 0, 0] : [6, 4, 2, 4],
       legend: { show: false },
       // What is logarithmic is so before it comes here.
       scales: { x: { time: false, auto: false }, y: { auto: false } },
@@ -94,7 +94,7 @@ export function canvasIn(host: HTMLElement, width: number, { lens, height, label
         draw: [
           ({ ctx, bbox: { left, top, width: wide, height: high } }) => {
             const ratio = devicePixelRatio;
-            const room = (labelled ? 4 : 2) * ratio;
+            const room = 4 * ratio;
             ctx.save();
             ctx.beginPath();
             ctx.rect(left - room, top - room, wide + 2 * room, high + 2 * room);

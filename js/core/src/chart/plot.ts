@@ -138,9 +138,8 @@ export class Plot {
     this.request();
   }
 
-  /** Takes the host's width; makes the canvas the first time there is one. */
-  fit(): void {
-    const width = Math.floor(this.host.clientWidth);
+  /** Takes a width, by itself the host's; makes the canvas the first time there is one. */
+  fit(width = Math.floor(this.host.clientWidth)): void {
     if (width === 0) return;
     if (!this.plot) {
       const { over } = (this.plot = this.canvas(width));
@@ -219,7 +218,7 @@ export class Plot {
   /** Has each curve take the best there is, and asks for what is better. */
   private resolve(plot: uPlot): void {
     const { state } = this.options.lens;
-    // Of steps the page knows itself how far they go.
+    // Of steps the page knows itself how far they go; along other axes the server tells.
     if (state.axis === "step") this.measure(this.entries.flatMap(({ line }) => line.store?.span ?? []));
     const view: View = { lens: state, seen: state.zoom ?? (state.axis === "step" ? this.full : null), px: plot.bbox.width };
     // Of few points each is meant: an average would lag far behind them.
@@ -230,8 +229,7 @@ export class Plot {
     this.entries.forEach(({ source }, k) => wishes.set(source, [...(wishes.get(source) ?? []), ...wanted[k]!]));
     for (const [source, each] of wishes) windowsOf(source).want(this.came, each);
     this.entries.forEach((entry, k) => entry.line.resolve(viewOf(entry), wanted[k]!, windowsOf(entry.source)));
-    // Along other axes, and of the beginning on a logarithmic one, the server tells.
-    if ((state.axis !== "step" || state.logX) && !state.zoom) this.measure(this.lines.flatMap(spanOf));
+    if (state.axis !== "step" && !state.zoom) this.measure(this.lines.flatMap(spanOf));
   }
 
   private measure(spans: Range[]): void {
@@ -246,7 +244,8 @@ export class Plot {
     const now = axis === "step" ? "current_step" : "current_epoch";
     const whole = axis === "step" ? "total_steps" : "total_epochs";
     const ends = axis === "elapsed" ? [] : this.entries.map(({ source: { store } }) => store.job[labelled ? whole : now] ?? 0);
-    return { min: 0, max: Math.max(0, ...ends) };
+    // A logarithmic axis has no zero.
+    return { min: axis === "step" && lens.state.logX ? 1 : 0, max: Math.max(0, ...ends) };
   }
 
   private seen(): Range {

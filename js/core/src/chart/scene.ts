@@ -53,7 +53,7 @@ export function fullRange(spans: readonly Range[], expected: Range | null, log: 
   let max = Math.max(...all.map((span) => span.max));
   if (!Number.isFinite(min)) [min, max] = [0, 1];
   if (log) {
-    const above = spans.map((span) => span.min).filter((least) => least > 0);
+    const above = all.map((range) => range.min).filter((least) => least > 0);
     if (!(min > 0)) min = above.length > 0 ? Math.min(...above) : Math.min(1, max > 0 ? max / 1000 : 1);
     return max > min ? { min, max } : { min, max: min * 10 };
   }

@@ -103,17 +103,22 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
   const seriesOf = ({ source, name }: PlotCurve): Series | undefined => source.store.series.get(name);
   const hasPoints = (): boolean => spec.curves.some((curve) => seriesOf(curve)?.main.end);
   const nameOf = (k: number): string => spec.curves[k]?.name ?? "";
+  let width = 0;
+  /** As wide as it was when last laid out: in between, as while the theme changes, it may be hidden for a moment. */
+  const across = (): number => width || canvas.clientWidth;
   const height = (): number => {
     if (enlarged) return Math.max(LEAST_MAIN, Math.round(innerHeight * 0.6));
-    return spec.main ? Math.min(MOST_MAIN, Math.max(LEAST_MAIN, Math.round(canvas.clientWidth * 0.3))) : options.height;
+    return spec.main ? Math.min(MOST_MAIN, Math.max(LEAST_MAIN, Math.round(across() * 0.3))) : options.height;
   };
 
   /** Takes the room there is. */
   const fit = (): void => {
+    // Hidden, it has none, and keeps its own.
+    if (canvas.clientWidth === 0) return;
     const now = height();
     canvas.style.height = `${now}px`;
     plot?.setHeight(now);
-    plot?.fit();
+    plot?.fit(across());
   };
 
   const make = (): void => {
@@ -132,7 +137,7 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
     const told = now && at && (large() || (spec.curves.length > 1 && element.matches(":hover, :focus-within")));
     setShown(readout, Boolean(told));
     if (!told) return;
-    readout.replaceChildren(...readoutRows(now, nameOf, lens.state.logY));
+    readout.replaceChildren(...readoutRows(now, nameOf, lens.state.logY, spec.curves.every(({ source }) => source === spec.curves[0]?.source)));
     const edge = canvas.querySelector<HTMLElement>(".u-over")?.offsetLeft ?? 0;
     const right_half = at.left > at.width / 2;
     readout.style.left = right_half ? "auto" : `${edge + at.left + 12}px`;
@@ -198,7 +203,6 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
   });
   canvas.addEventListener("blur", () => plot?.leave());
 
-  let width = 0;
   const resize = new ResizeObserver(() => {
     if (canvas.clientWidth === width) return;
     width = canvas.clientWidth;

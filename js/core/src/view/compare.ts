@@ -76,14 +76,15 @@ export function mountComparison(host: HTMLElement, { server, job_ids, signal, op
   section.append(card);
   host.append(section);
 
+  const ids = (): string[] => [...entries.keys()].sort((a, b) => slots.order(a, b));
   let placed: Placed[] = [];
   let shown = "";
   const draw = (): void => {
-    const compared = [...entries.values()];
+    const compared = ids().map((job_id) => entries.get(job_id)!);
     const sources = compared.map(({ source }) => source);
     const names = labels(sources.map(({ store }) => store.job));
     const all = compared.map(({ channel: { store, live } }, k): Contestant => ({ store, color: slots.take(store.job.job_id), label: names[k]!, missing: live === "missing" }));
-    const now = JSON.stringify(all.map(({ store, label }) => [label, store.series.size, store.series.keys().next().value]));
+    const now = JSON.stringify(all.map(({ store, label }) => [store.job.job_id, label, store.series.size, store.series.keys().next().value]));
     if (now !== shown) placed = placedCharts(sources, all);
     shown = now;
     setText(title, _n("Comparison of %1 job", "Comparison of %1 jobs", all.length));
@@ -119,7 +120,7 @@ export function mountComparison(host: HTMLElement, { server, job_ids, signal, op
   function change(work: () => void): void {
     work();
     draw();
-    changed?.([...entries.keys()]);
+    changed?.(ids());
   }
 
   for (const job_id of job_ids) join(job_id, null);

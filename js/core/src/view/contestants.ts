@@ -110,15 +110,15 @@ export function contestants({ server, add, remove, open, signal }: ContestantsOp
         row.element.remove();
         rows.delete(job_id);
       }
-      for (const each of all) {
+      all.forEach((each, k) => {
         const { job_id } = each.store.job;
         let row = rows.get(job_id);
         if (!row) {
           rows.set(job_id, (row = rowOf(job_id)));
-          list.append(row.element);
+          list.insertBefore(row.element, list.children[k] ?? null);
         }
         row.show(each);
-      }
+      });
       const full = all.length >= MOST_JOBS;
       button.disabled = full;
       setAttribute(button, "title", full ? __("%1 jobs at most can be told apart", MOST_JOBS) : null);

@@ -17,6 +17,11 @@ export class Slots {
     return `--tl-job-${slot}`;
   }
 
+  /** Jobs in the order of their colours: so they stand, and so they come back after a reload. */
+  order(a: string, b: string): number {
+    return (this.held.get(a) ?? 0) - (this.held.get(b) ?? 0);
+  }
+
   free(job_id: string): void {
     this.held.delete(job_id);
   }

@@ -16,29 +16,36 @@ export function standings(): { element: HTMLElement; update(all: readonly Contes
   const element = h("details", { class: "tl-standings", open: true }, h("summary", {}, __("Parameters and last values")), scroll);
   let shown = "";
   let built_at = -Infinity;
+  let later: ReturnType<typeof setTimeout> | undefined;
+
+  const build = (all: readonly Contestant[], who: string): void => {
+    built_at = performance.now();
+    const parameters = differences(all.map(({ store }) => store.job.spec ?? null));
+    const values = lastValues(all);
+    const key = `${who}\n${JSON.stringify([all.map(({ label }) => label), parameters, values])}`;
+    if (key === shown) return;
+    shown = key;
+    const columns = all.map(({ label, color }) =>
+      h("th", { scope: "col", style: `--tl-key: var(${color})` }, h("i", { class: "tl-swatch", "aria-hidden": "true" }), h("span", { class: "tl-cut", title: label }, label)),
+    );
+    const part = (title: string, lines: HTMLElement[], none: string): HTMLElement =>
+      h("tbody", {}, h("tr", {}, h("th", { scope: "rowgroup", colspan: all.length + 1, class: "tl-part" }, title)), ...(lines.length > 0 ? lines : [line(none, [])]));
+    table.replaceChildren(
+      h("thead", {}, h("tr", {}, h("td"), ...columns)),
+      part(__("Parameters that differ"), parameters.map((each) => line(each.name, each.values)), __("none")),
+      part(__("Last values"), values.map((each) => line(seriesTitle(each.name), each.values)), __("no points yet")),
+    );
+  };
 
   return {
     element,
     update(all) {
-      const now = performance.now();
       const who = all.map(({ store }) => store.job.job_id).join();
-      if (now - built_at < BUILD_MS && shown.startsWith(`${who}\n`)) return;
-      built_at = now;
-      const parameters = differences(all.map(({ store }) => store.job.spec ?? null));
-      const values = lastValues(all);
-      const key = `${who}\n${JSON.stringify([all.map(({ label }) => label), parameters, values])}`;
-      if (key === shown) return;
-      shown = key;
-      const columns = all.map(({ label, color }) =>
-        h("th", { scope: "col", style: `--tl-key: var(${color})` }, h("i", { class: "tl-swatch", "aria-hidden": "true" }), h("span", { class: "tl-cut", title: label }, label)),
-      );
-      const part = (title: string, lines: HTMLElement[], none: string): HTMLElement =>
-        h("tbody", {}, h("tr", {}, h("th", { scope: "rowgroup", colspan: all.length + 1, class: "tl-part" }, title)), ...(lines.length > 0 ? lines : [line(none, [])]));
-      table.replaceChildren(
-        h("thead", {}, h("tr", {}, h("td"), ...columns)),
-        part(__("Parameters that differ"), parameters.map((each) => line(each.name, each.values)), __("none")),
-        part(__("Last values"), values.map((each) => line(seriesTitle(each.name), each.values)), __("no points yet")),
-      );
+      const wait = shown.startsWith(`${who}\n`) ? built_at + BUILD_MS - performance.now() : 0;
+      clearTimeout(later);
+      // What comes last is seen, though nothing comes behind it.
+      if (wait > 0) later = setTimeout(build, wait, all, who);
+      else build(all, who);
     },
   };
 }
