@@ -1,4 +1,4 @@
-"""The command line: ``jupyter trainlive run | list | status | watch | log | pause | resume | cancel | … | demo``."""
+"""The command line: ``jupyter trainlive run | list | status | watch | download | pause | resume | cancel | …``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .. import __version__
 from . import api, connection, run
 from .errors import TrainLiveError
 from .job import Job, kept_words, remark
-from .terminal import ProgressBar, plain
+from .terminal import ByteBar, ProgressBar, plain
 
 #: So much of its output is shown of a job that did not complete.
 _TAIL_LINES = 20
@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         ("status", _status, "one job's latest message, as JSON"),
         ("watch", _watch, "follow a job to its end; exit status 0 if it completed"),
         ("log", _log, "the output of a job"),
+        ("files", _files, "what a job left"),
+        ("download", _download, "copy a job's model, or any file or folder that it left, to here"),
         ("pause", _pause, "hold a job at its next step"),
         ("resume", _resume, "let a paused job go on, or one that ended before its time"),
         ("cancel", _cancel, "ask a job to stop"),
@@ -83,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--limit", type=int, default=20, help="how many at most (20)")
         else:
             command.add_argument("job_id")
+        if name == "download":
+            command.add_argument("path", nargs="?", default="artifacts", help="as `files` lists them (artifacts)")
+            command.add_argument("--to", type=Path, default=Path(), help="the folder to put it in (this one)")
         if name == "pause":
             command.add_argument("--release", action="store_true", help="write a checkpoint and free its GPU")
     clean = commands.add_parser("clean", help="delete old jobs and checkpoints; without limits: as configured")
@@ -157,6 +162,23 @@ async def watch(job: Job) -> dict[str, Any]:
 
 def _log(options: argparse.Namespace) -> int:
     sys.stdout.write(plain(api.get(options.job_id).log(), lines=True))
+    return 0
+
+
+def _files(options: argparse.Namespace) -> int:
+    for file in api.get(options.job_id).files():
+        print(f"{file['size_bytes'] / 2**20:10.1f} MB  {plain(file['path'])}")
+    return 0
+
+
+def _download(options: argparse.Namespace) -> int:
+    job = api.get(options.job_id)
+    bar = ByteBar()
+    try:
+        place = job.download(options.path, options.to.expanduser(), bar.show)
+    finally:
+        bar.close()
+    print(plain(str(place)))
     return 0
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -38,6 +40,18 @@ class Connection:
         if owner is not None:
             return owner.request(method, path, **options)
         raise _refusal(response)
+
+    @contextlib.contextmanager
+    def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
+        """The answer to a GET, its body to be read in pieces; raises RequestError or NoServerError, in between too."""
+        try:
+            with self._http.stream("GET", path, **options) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _refusal(response)
+                yield response
+        except httpx.HTTPError as error:
+            raise NoServerError(f"The Jupyter server at {self.access.url} does not answer: {error}") from error
 
     def owner_of_the_jobs(self, status: int, answer: bytes) -> Connection | None:
         """The server of the same user that this one says owns the jobs: what changes them is asked of it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..protocol.jobdir import JobDir
 from ..protocol.states import Status
-from . import connection
+from . import connection, download
 from .errors import NoServerError, RequestError, TrainLiveError
 
 if TYPE_CHECKING:
@@ -242,6 +242,21 @@ class Job:
             if piece["next_offset"] >= piece["size"] or not piece["text"]:
                 return text
             offset = piece["next_offset"]
+
+    def files(self) -> list[dict[str, Any]]:
+        """What the job left: [{"path", "size_bytes"}], 1,000 files at the most."""
+        return download.files(self.job_id)
+
+    def download(
+        self, path: str = "artifacts", to: str | Path = ".", progress: download.Progress | None = None
+    ) -> Path:
+        """Copy a file or folder of the job into the folder `to`, from wherever the server is; returns where it is then.
+
+        `path` is as `files` lists it, or a folder of it: ``artifacts/model``. A broken connection is made again and the
+        file goes on where it was, in a later call too. What is there already and differs is never written over: it is
+        a TrainLiveError. `progress` is called with the bytes that are there, and all there are.
+        """
+        return download.download(self.job_id, path, Path(to).expanduser(), progress)
 
     async def stream(self) -> AsyncIterator[dict[str, Any]]:
         """The messages of the plain dialect as they come, the closing one last.

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 _CELLS = 24
 _LINE_SECONDS = 5.0
+_BYTES_SECONDS = 0.1
 
 
 def plain(text: str, *, lines: bool = False) -> str:
@@ -88,3 +89,28 @@ class ProgressBar:
             self._file.write(line + "\n")
         self._last = line
         self._file.flush()
+
+
+class ByteBar:
+    """How much of a download is there, on stderr; nothing where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._shown_at = 0.0
+
+    def show(self, done: int, total: int) -> None:
+        """Draw the line again, ten times a second at most."""
+        now = time.monotonic()
+        if not self._terminal or (done < total and now - self._shown_at < _BYTES_SECONDS):
+            return
+        self._shown_at = now
+        cells = round(_CELLS * done / total) if total else _CELLS
+        text = f"{done / 2**20:.1f} of {total / 2**20:.1f} MB"
+        sys.stderr.write(f"\r\x1b[2K{'━' * cells}{'─' * (_CELLS - cells)} {text}")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """The last line goes away."""
+        if self._terminal:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()

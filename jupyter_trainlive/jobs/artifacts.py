@@ -10,7 +10,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..protocol.jobdir import JobDir
 from .errors import InvalidRequest
@@ -18,7 +18,7 @@ from .errors import InvalidRequest
 #: The folders that are given away, and the files beside them.
 FOLDERS = ("artifacts", "checkpoints")
 FILES = ("output.log", "environment.json", "progress.json")
-#: An archive of more files than this is one that nobody meant to ask for.
+#: A folder of more files than this is one that nobody meant to ask for.
 _MOST_FILES = 100_000
 _CHUNK_BYTES = 1 << 20
 _BLOCK = tarfile.BLOCKSIZE
@@ -59,6 +59,12 @@ def read(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
         yield chunk
 
 
+def files_in(job_dir: JobDir, path: str) -> list[dict[str, Any]]:
+    """[{"path", "size_bytes"}] of all that can be opened in a folder, in order. Raises Missing."""
+    _folder(job_dir, path)
+    return [{"path": inside, "size_bytes": known.st_size} for inside, known in _regular(job_dir, path)]
+
+
 @dataclass(frozen=True)
 class _Entry:
     path: str
@@ -72,14 +78,8 @@ class Archive:
     def __init__(self, job_dir: JobDir, path: str) -> None:
         """`path` is a folder as `files.listing` has them in its paths. Raises Missing."""
         self._job_dir = job_dir
-        parts = _parts(path)
-        if parts[0] not in FOLDERS:
-            raise _missing(path)
-        folder = job_dir.path.joinpath(*parts)
-        if folder.resolve() != job_dir.path.resolve().joinpath(*parts) or not folder.is_dir():
-            raise _missing(path)
-        self.name = parts[-1]
-        self._entries = list(self._found("/".join(parts)))
+        self.name = _folder(job_dir, path)
+        self._entries = [self._entry(path, inside, known) for inside, known in _regular(job_dir, path)]
         self.size_bytes = len(_END) + sum(len(each.header) + _padded(each.size_bytes) for each in self._entries)
 
     def chunks(self) -> Iterator[bytes]:
@@ -91,27 +91,41 @@ class Archive:
             yield bytes(_padded(entry.size_bytes) - entry.size_bytes)
         yield _END
 
-    def _found(self, path: str) -> Iterator[_Entry]:
+    @staticmethod
+    def _entry(path: str, inside: str, known: os.stat_result) -> _Entry:
         above = path.rpartition("/")[0]
-        count = 0
-        for place, folders, names in os.walk(self._job_dir.path / path):
-            folders.sort()
-            for name in sorted(names):
-                inside = os.path.relpath(os.path.join(place, name), self._job_dir.path)  # noqa: PTH118 - as os.walk has it
-                try:
-                    known = os.lstat(os.path.join(place, name))  # noqa: PTH118
-                except OSError:
-                    continue
-                if not stat.S_ISREG(known.st_mode):
-                    continue
-                count += 1
-                if count > _MOST_FILES:
-                    raise InvalidRequest(
-                        "path", f"holds more than {_MOST_FILES:,} files; ask for its folders one by one"
-                    )
-                info = tarfile.TarInfo(os.path.relpath(inside, above) if above else inside)
-                info.size, info.mtime, info.mode = known.st_size, int(known.st_mtime), 0o644
-                yield _Entry(inside, known.st_size, info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+        info = tarfile.TarInfo(os.path.relpath(inside, above) if above else inside)
+        info.size, info.mtime, info.mode = known.st_size, int(known.st_mtime), 0o644
+        return _Entry(inside, known.st_size, info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+
+
+def _folder(job_dir: JobDir, path: str) -> str:
+    """The name of a folder that is given away, and reached by no link."""
+    parts = _parts(path)
+    folder = job_dir.path.joinpath(*parts)
+    known = parts[0] in FOLDERS and folder.resolve() == job_dir.path.resolve().joinpath(*parts) and folder.is_dir()
+    if not known:
+        raise _missing(path)
+    return parts[-1]
+
+
+def _regular(job_dir: JobDir, path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """The files of a folder as they are now, in order: their paths in the job, and what is known of them."""
+    count = 0
+    for place, folders, names in os.walk(job_dir.path / path):
+        folders.sort()
+        for name in sorted(names):
+            inside = os.path.relpath(os.path.join(place, name), job_dir.path)  # noqa: PTH118 - as os.walk has it
+            try:
+                known = os.lstat(os.path.join(place, name))  # noqa: PTH118
+            except OSError:
+                continue
+            if not stat.S_ISREG(known.st_mode):
+                continue
+            count += 1
+            if count > _MOST_FILES:
+                raise InvalidRequest("path", f"holds more than {_MOST_FILES:,} files; ask for its folders one by one")
+            yield inside, known
 
 
 def _parts(path: str) -> list[str]:

@@ -13,19 +13,12 @@ import functools
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
-from urllib.parse import quote
+from typing import Any
 
-from ..client import connection
-from ..client.errors import NoServerError
 from . import tunnel
+from .job_socket import BATCH_BYTES, JobSocket, batch, broken, socket_of
 from .relay_thread import shared
 
-#: Frames are gathered for so long, and up to so much, into one message.
-BATCH_SECONDS = 0.125
-BATCH_BYTES = 64 << 10
-#: A page that hears nothing for longer takes the kernel for gone.
-HERE_SECONDS = 5.0
 #: Pages ask again every five seconds, and every minute where nobody looks at them; one that does not is gone.
 FORGOTTEN_SECONDS = 90.0
 #: A request that had to wait for longer was given up by its page: nobody expects its effect any more.
@@ -36,19 +29,10 @@ FIRST_CYCLE_SECONDS, LONGEST_CYCLE_SECONDS = 10.0, 60.0
 MOST_LINKS = 16
 _UNASKED_PX = 1200
 _PASSED_BYTES = 64 << 10
-_FRAME_BYTES = 16 << 20
-_OPEN_SECONDS = 10.0
 _FIRST = itertools.count(0, 1 << 32)
 
 #: Puts one message of a widget on its way to the pages, with buffers behind it.
 Send = Callable[[dict[str, Any], list[bytes]], None]
-
-
-class _Socket(Protocol):
-    """A job's socket, as far as it is needed here."""
-
-    async def recv(self) -> str | bytes: ...
-    async def send(self, message: str) -> None: ...
 
 
 class _Link:
@@ -58,13 +42,13 @@ class _Link:
         self.asked_at = time.monotonic()
         #: The number of the next message with frames. No two links count alike: whoever misses the first ones notices.
         self.next = self._first = next(_FIRST)
+        self.socket: JobSocket | None = None
+        self.task: asyncio.Task[None] | None = None
 
     @property
     def begins(self) -> bool:
         """Whether nothing was told yet."""
         return self.next == self._first
-        self.socket: _Socket | None = None
-        self.task: asyncio.Task[None] | None = None
 
 
 class Relay:
@@ -77,6 +61,7 @@ class Relay:
         self.declined = False
         self._links: dict[int, _Link] = {}
         self._unasked: asyncio.Task[None] | None = None
+        self._has_begun = False
         self._thread = shared()
         self._thread.call(self._begin)
 
@@ -145,7 +130,7 @@ class Relay:
     async def _pass(self, link: int, text: str) -> None:
         opened = self._links.get(link)
         if opened is not None and opened.socket is not None:
-            with contextlib.suppress(*_broken()):
+            with contextlib.suppress(*broken()):
                 await opened.socket.send(text)
 
     async def _serve(self, link: int, opened: _Link) -> None:
@@ -154,8 +139,8 @@ class Relay:
             last = max(opened.asked_at, self._thread.idle_since)
             return self._thread.busy or time.monotonic() - last <= FORGOTTEN_SECONDS
 
-        with contextlib.suppress(*_broken()):
-            async with _socket_of(self._job_id) as socket:
+        with contextlib.suppress(*broken()):
+            async with socket_of(self._job_id) as socket:
                 opened.socket = socket
                 await self._tell(socket, link, opened, lambda _: wanted())
         if self._links.get(link) is opened:
@@ -165,21 +150,27 @@ class Relay:
     def tell_unasked(self) -> None:
         """From now on, if the kernel stays at work."""
         if self._unasked is None and not self.declined:
+            self._has_begun = False
             self._unasked = self._thread.spawn(self._serve_unasked())
 
-    def be_quiet(self) -> None:
-        if self._unasked is not None:
-            self._unasked.cancel()
-            self._unasked = None
+    def be_quiet(self, unless_begun: bool = False) -> None:
+        """Tell no more unasked; or, with `unless_begun`, do not begin to."""
+        if self._unasked is None or (unless_begun and self._has_begun):
+            return
+        self._unasked.cancel()
+        self._unasked = None
+        if self._has_begun:
             self._say("closed", link=None)
 
     async def _serve_unasked(self) -> None:
-        await asyncio.sleep(BUSY_SECONDS)
+        # Where a page hears already it is for those alone that come later.
+        await asyncio.sleep(LONGEST_CYCLE_SECONDS if self._links else BUSY_SECONDS)
+        self._has_begun = True
         cycle = FIRST_CYCLE_SECONDS
         while True:
             until = time.monotonic() + cycle
-            with contextlib.suppress(*_broken()):
-                async with _socket_of(self._job_id) as socket:
+            with contextlib.suppress(*broken()):
+                async with socket_of(self._job_id) as socket:
                     subscribe = f'{{"type":"subscribe","since":0,"series":"*","log":false,"px":{_UNASKED_PX}}}'
                     await socket.send(subscribe)
                     if not await self._tell(socket, None, _Link(), functools.partial(_goes_on, until)):
@@ -187,11 +178,11 @@ class Relay:
             await asyncio.sleep(max(0.0, until - time.monotonic()))
             cycle = min(2 * cycle, LONGEST_CYCLE_SECONDS)
 
-    async def _tell(self, socket: _Socket, link: int | None, opened: _Link, goes_on: Callable[[int], bool]) -> bool:
+    async def _tell(self, socket: JobSocket, link: int | None, opened: _Link, goes_on: Callable[[int], bool]) -> bool:
         """Pass frames on while `goes_on`, which is told how many bytes went last; False once the job's end was told."""
         size = 0
         while goes_on(size):
-            frames = await _batch(socket, at_once=opened.begins)
+            frames = await batch(socket, at_once=opened.begins)
             if not frames:
                 self._say("here", link=link, first=opened.begins, k=opened.next)
                 size = 0
@@ -214,43 +205,6 @@ class Relay:
             self._say("answer", [part] if part else [], **head, k=k, more=start != starts[-1])
 
 
-def _socket_of(job_id: str) -> Any:
-    """The job's socket; a context manager."""
-    import websockets
-
-    server = connection.current()
-    return websockets.connect(
-        server.socket_url(f"ws/training/{quote(job_id, safe='')}"),
-        subprotocols=[websockets.Subprotocol("trainlive.v1")],
-        additional_headers=server.headers,
-        proxy=None,
-        open_timeout=_OPEN_SECONDS,
-        max_size=_FRAME_BYTES,
-    )
-
-
-def _broken() -> tuple[type[BaseException], ...]:
-    """How it shows that the server is not there, or not any more."""
-    import websockets
-
-    return (OSError, asyncio.TimeoutError, websockets.WebSocketException, NoServerError)
-
-
 def _goes_on(until: float, size: int) -> bool:
     # Not broken off in the middle of a history: none of it would be whole for a page that came late.
     return size >= BATCH_BYTES or time.monotonic() < until
-
-
-async def _batch(socket: _Socket, at_once: bool) -> list[str]:
-    """The frames of the next moment; none where there are none for a while."""
-    try:
-        frames = [str(await asyncio.wait_for(socket.recv(), HERE_SECONDS))]
-    except asyncio.TimeoutError:
-        return []
-    until, size = time.monotonic() + BATCH_SECONDS, len(frames[0])
-    # What comes first is a greeting, which the page answers.
-    with contextlib.suppress(*_broken()):
-        while not at_once and size < BATCH_BYTES:
-            frames.append(str(await asyncio.wait_for(socket.recv(), until - time.monotonic())))
-            size += len(frames[-1])
-    return frames

@@ -27,7 +27,7 @@ class Teller(Protocol):
     declined: bool
 
     def tell_unasked(self) -> None: ...
-    def be_quiet(self) -> None: ...
+    def be_quiet(self, unless_begun: bool = False) -> None: ...
 
 
 class Pace:
@@ -94,6 +94,8 @@ class Thread:
         if not self.busy:
             return
         self.busy, self.idle_since = False, time.monotonic()
+        for relay in self.relays:
+            relay.be_quiet(unless_begun=True)
         self._resting = self.loop.call_later(GRACE_SECONDS, self._rest)
 
     def _rest(self) -> None:

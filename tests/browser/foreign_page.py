@@ -17,6 +17,7 @@ from typing import Any
 
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+from jupyter_client.session import Session
 from playwright.sync_api import Page
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
@@ -131,8 +132,7 @@ class ForeignPage:
 
     def _client(self) -> BlockingKernelClient:
         # Each with a session of its own: a kernel answers one of a name alone.
-        client = BlockingKernelClient(connection_file=self._manager.connection_file)
-        client.load_connection_file()
+        client: BlockingKernelClient = self._manager.client(session=Session(key=self._manager.session.key))
         client.start_channels()
         client.wait_for_ready(timeout=60)
         return client

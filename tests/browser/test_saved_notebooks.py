@@ -228,6 +228,8 @@ def test_notebook_shows_what_a_stranger_wrote_as_it_is_without_a_kernel(lab: Rea
     expect(shown_in(page, 2)).to_have_attribute("data-points", "300")
     expect(shown_in(page, 2)).to_contain_text("known")
     expect(shown_in(page, 2)).not_to_contain_text("not its name")
+    shown_in(page, 2).get_by_role("tab", name="Log").press("x")
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(len(datas))
     expect(shown_in(page, 3)).to_contain_text("does not know its jobs")
     assert is_drawn(shown_in(page, 3).locator("img"))
     expect(page.locator(".jp-Notebook")).not_to_contain_text("Error")

@@ -157,7 +157,6 @@ def test_a_kernel_at_work_tells_unasked_until_a_page_declines(
     monkeypatch.setattr(relay, "BUSY_SECONDS", 0.0)
     monkeypatch.setattr(relay, "FIRST_CYCLE_SECONDS", 0.5)
     pages = Pages(job)
-    pages._take({"say": "nothing yet"}, [])
     pages.relay._thread.call(pages.relay._thread.at_work)
     pages.until(lambda message: message["say"] == "frames" and message["link"] is None and not message["first"])
     begins = [message for message in pages.heard if message["say"] == "frames" and message["first"]]
@@ -168,6 +167,17 @@ def test_a_kernel_at_work_tells_unasked_until_a_page_declines(
     pages.ask("here", n=1)
     pages.until(lambda message: message["say"] == "answer")
     assert pages.heard[-1]["say"] == "answer"
+    pages.relay.close()
+
+
+def test_a_short_cell_makes_a_kernel_tell_nothing(client: RealServer, job: str) -> None:
+    pages = Pages(job)
+    pages.relay._thread.call(pages.relay._thread.at_work)
+    pages.relay._thread.call(pages.relay._thread.at_rest)
+    pages.ask("here", n=1)
+    pages.until(lambda message: message["say"] == "answer")
+    assert pages.relay._unasked is None
+    assert [message["say"] for message in pages.heard] == ["answer"]
     pages.relay.close()
 
 

@@ -95,7 +95,16 @@ def test_nothing_else_is_given(http: httpx.Client, path: str) -> None:
     answer = http.get("files/" + quote(path, safe=""))
     assert answer.status_code == 404, answer.content[:100]
     assert answer.json()["field"] == "path"
-    assert http.get("archive", params={"path": path}).status_code == (200 if path == "artifacts/model" else 404)
+    for route in ("archive", "files"):
+        assert http.get(route, params={"path": path}).status_code == (200 if path == "artifacts/model" else 404)
+
+
+def test_all_of_a_folder_is_listed_and_no_link(http: httpx.Client) -> None:
+    found = {
+        file["path"]: file["size_bytes"] for file in http.get("files", params={"path": "artifacts"}).json()["files"]
+    }
+    inside = {"weights.bin": len(WEIGHTS), "empty": 0, f"{LONG}/{ODD}": 3}
+    assert found == {f"artifacts/model/{name}": size for name, size in inside.items()}
 
 
 def test_a_folder_is_one_archive_whose_length_is_known_beforehand(http: httpx.Client) -> None:

@@ -6,7 +6,7 @@ export type { Kernel } from "./form/schema";
 export { __, _n, setTranslator, type Translator } from "./i18n";
 export { keepReading, type JobStore } from "./data/store";
 export { gaugePanel } from "./view/gauges";
-export { h, setAttribute, setShown, setText, svg } from "./view/dom";
+export { h, keepKeys, setAttribute, setShown, setText, svg } from "./view/dom";
 export { PICTURE_SCALE } from "./view/chart";
 export { mountComparison, type Comparison, type ComparisonOptions } from "./view/compare";
 export { mountJob, type JobView, type JobViewOptions } from "./view/job";

@@ -18,7 +18,7 @@ function said(shown: Series[], x: number): string[] {
   const lines = shown.map((each) => lineOf(each));
   const curves = lines.map((line, k) => ({ line, label: shown[k]!.name.replace("_", " "), color: "--tl-a" }));
   const readings = readingsAt(curves, nearest(lines, x)!, "step", []);
-  return readoutRows(readings, (k) => shown[k]!.name, false).map(({ textContent }) => textContent);
+  return readoutRows(readings, (k) => shown[k]!.name, false, true).map(({ textContent }) => textContent);
 }
 
 test("a step is exact while each has its bucket, and an eval loss holds until the next", () => {
@@ -46,5 +46,5 @@ test("what was superseded at this step is told as the earlier value", () => {
 test("what happened here is told below the values, and briefly", () => {
   const line = lineOf(series("loss", [1, 2], () => 1));
   const readings = readingsAt([{ line, label: "loss", color: "--tl-a" }], 2, "step", ["checkpoint 2", "x".repeat(500)]);
-  expect(readoutRows(readings, () => "loss", false).map(({ textContent }) => textContent)).toEqual(["step 2", "loss1.000", "checkpoint 2", `${"x".repeat(60)}…`]);
+  expect(readoutRows(readings, () => "loss", false, true).map(({ textContent }) => textContent)).toEqual(["step 2", "loss1.000", "checkpoint 2", `${"x".repeat(60)}…`]);
 });

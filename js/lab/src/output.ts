@@ -3,7 +3,7 @@
 
 import type { IRenderMime } from "@jupyterlab/rendermime-interfaces";
 import { Widget } from "@lumino/widgets";
-import { __, h, isEnded, setShown, watchJob, type Job, type Server } from "@jupyter-trainlive/core";
+import { __, h, isEnded, keepKeys, setShown, watchJob, type Job, type Server } from "@jupyter-trainlive/core";
 import { pictured, savedPicture, withJobs, withPicture, type Bundle, type Content, type SavedJob } from "./saved";
 
 /** A live view of what an output shows. */
@@ -49,8 +49,6 @@ export class Output extends Widget implements IRenderMime.IRenderer {
     private readonly shown: Shown,
   ) {
     super();
-    // A notebook's single-key shortcuts are not meant by keys that are pressed on our buttons.
-    this.node.dataset.lmSuppressShortcuts = "true";
   }
 
   /** Called again when anything about the output has changed; what is shown already stays as it is. */
@@ -108,6 +106,7 @@ export class Output extends Widget implements IRenderMime.IRenderer {
     const { signal } = this.mounted;
     const { shown, node } = this;
     const live = h("div");
+    keepKeys(node, signal);
     let saved: HTMLElement | null = null;
     let active = false;
     const follow = (): void => {

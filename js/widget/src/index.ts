@@ -1,7 +1,7 @@
 // The anywidget module: a live view of one job in a notebook's output, fed by the server where the page reaches it, else
 // through the notebook's kernel.
 
-import { Relay, isRelayed, mountJob, notebookServer, pageServer } from "@jupyter-trainlive/core";
+import { Relay, isRelayed, keepKeys, mountJob, notebookServer, pageServer } from "@jupyter-trainlive/core";
 import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
 
 interface Model {
@@ -37,8 +37,7 @@ function render({ model, el, signal }: RenderProps<Model> & { signal?: AbortSign
   const close = (): void => closing.abort();
   signal?.addEventListener("abort", close, { once: true });
 
-  // A notebook's single-key shortcuts are not meant by keys that are pressed on our buttons.
-  el.dataset.lmSuppressShortcuts = "true";
+  keepKeys(el, closing.signal);
   const relay = relayOf(model);
   closing.signal.addEventListener("abort", () => relay.close(), { once: true });
   const server = notebookServer(directServer(model), relay, model.get("server_path"), isRelayed);

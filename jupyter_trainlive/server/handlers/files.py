@@ -6,11 +6,13 @@ import asyncio
 import os
 import re
 from collections.abc import Iterator
+from datetime import datetime, timezone
+from functools import partial
 from urllib.parse import quote
 
 from tornado import iostream
 
-from ...jobs.artifacts import Archive, Changed, Missing, open_file, read
+from ...jobs.artifacts import Archive, Changed, Missing, files_in, open_file, read
 from ...jobs.errors import InvalidRequest
 from ...jobs.files import listing
 from .base import ApiBase, allowed
@@ -19,14 +21,16 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class FilesHandler(ApiBase):
-    """``GET …/{id}/files``: ``{"files": [{"path", "size_bytes"}]}``, 1,000 at the most."""
+    """``GET …/{id}/files?path=``: ``{"files": [{"path", "size_bytes"}]}`` of a folder; without one the first 1,000."""
 
     _track_activity = False
 
     @allowed("read")
     async def get(self, job_id: str) -> None:
         tracker = await self.services.manager.get(job_id)
-        self.answer({"files": await asyncio.to_thread(listing, tracker.job_dir)})
+        path = self.get_query_argument("path", None)
+        look = partial(listing, tracker.job_dir) if path is None else partial(files_in, tracker.job_dir, path)
+        self.answer({"files": await asyncio.to_thread(look)})
 
 
 class Download(ApiBase):
@@ -72,6 +76,7 @@ class FileHandler(Download):
             known = os.fstat(file.fileno())
             etag = f'"{known.st_mtime_ns:x}-{known.st_size:x}"'
             self.set_header("ETag", etag)
+            self.set_header("Last-Modified", datetime.fromtimestamp(int(known.st_mtime), timezone.utc))
             self.set_header("Accept-Ranges", "bytes")
             if etag in self.request.headers.get("If-None-Match", ""):
                 self.set_status(304)

@@ -137,7 +137,7 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
     const told = now && at && (large() || (spec.curves.length > 1 && element.matches(":hover, :focus-within")));
     setShown(readout, Boolean(told));
     if (!told) return;
-    readout.replaceChildren(...readoutRows(now, nameOf, lens.state.logY));
+    readout.replaceChildren(...readoutRows(now, nameOf, lens.state.logY, spec.curves.every(({ source }) => source === spec.curves[0]?.source)));
     const edge = canvas.querySelector<HTMLElement>(".u-over")?.offsetLeft ?? 0;
     const right_half = at.left > at.width / 2;
     readout.style.left = right_half ? "auto" : `${edge + at.left + 12}px`;

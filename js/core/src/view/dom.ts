@@ -54,3 +54,14 @@ export function setAttribute(element: Element, name: string, value: string | nul
 export function setShown(element: HTMLElement, shown: boolean): void {
   if (element.hidden === shown) element.hidden = !shown;
 }
+
+/**
+ * A notebook's single-key shortcuts are not meant by keys that are pressed in here; those with a modifier are. Some hosts look
+ * at keys on their way down, and all of them first at what the element itself says.
+ */
+export function keepKeys(node: HTMLElement, signal: AbortSignal): void {
+  const mark = ({ target, ctrlKey, metaKey, altKey }: KeyboardEvent): void => {
+    if (target instanceof Element && node.contains(target)) target.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey || altKey));
+  };
+  window.addEventListener("keydown", mark, { capture: true, signal });
+}

@@ -12,13 +12,13 @@ const MOST = 12;
 const LONGEST = 60;
 
 /**
- * The rows for what stands under the pointer; `nameOf` tells of which series the values of each reading are.
- * On a logarithmic scale what is not above zero is not drawn, and the read-out says so.
+ * The rows for what stands under the pointer; `nameOf` tells of which series the values of each reading are, and `timed` that
+ * all are of one job, so of one time. On a logarithmic scale what is not above zero is not drawn, and the read-out says so.
  */
-export function readoutRows(readings: readonly Reading[], nameOf: (k: number) => string, logY: boolean): HTMLElement[] {
+export function readoutRows(readings: readonly Reading[], nameOf: (k: number) => string, logY: boolean, timed: boolean): HTMLElement[] {
   const first = readings.find(({ n }) => n > 0) ?? readings[0];
   if (!first) return [];
-  const time = first.time ? clockSeconds(first.time) : "";
+  const time = timed && first.time ? clockSeconds(first.time) : "";
   const rows: HTMLElement[] = [h("div", { class: "tl-dim" }, [first.text_x, first.text_x === time ? "" : time].filter(Boolean).join(" · "))];
   readings.slice(0, MOST).forEach((reading, k) => {
     if (reading.n === 0) return;
