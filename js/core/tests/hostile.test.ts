@@ -1,5 +1,5 @@
+// @vitest-environment happy-dom
 // What comes from outside and goes into attributes, sentences and tables.
-// @vitest-environment jsdom
 import { expect, test } from "vitest";
 import { shortened, visible } from "../src/data/visible";
 import { h, setAttribute } from "../src/view/dom";
