@@ -6,6 +6,7 @@ where it was, in the same call or a later one; a file that was changed meanwhile
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -35,7 +36,10 @@ def download(job_id: str, path: str, to: Path, progress: Progress | None = None)
     What is there already and is the same is not fetched again; what is there and differs is a TrainLiveError, and is
     left alone. Raises RequestError where there is no such file, and NoServerError where the server stays away.
     """
+    path = path.rstrip("/")
     files = _wanted(job_id, path)
+    if not files:
+        raise TrainLiveError(f"path: {job_id} has left nothing in {path}")
     total = sum(size for _, size in files)
     free = shutil.disk_usage(_nearest(to)).free
     if free < total:
@@ -81,6 +85,10 @@ def _wanted(job_id: str, path: str) -> list[tuple[str, int]]:
 
 
 def _is_safe(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
     return all(part not in ("", ".", "..") and "\0" not in part for part in path.split("/"))
 
 
@@ -107,8 +115,9 @@ def _try(job_id: str, path: str, target: Path, progress: Callable[[int], None]) 
     head = server.request("HEAD", _address(job_id, path)).headers
     etag, size = head["ETag"], int(head["Content-Length"])
     changed = parsedate_to_datetime(head["Last-Modified"]).timestamp()
-    if target.exists():
-        known = target.stat()
+    if os.path.lexists(target):
+        # A link is somebody's own, wherever it leads.
+        known = target.lstat()
         if (known.st_size, int(known.st_mtime)) != (size, int(changed)):
             raise TrainLiveError(
                 f"to: {target} is there already, and is not the same; remove it, or name another folder."
@@ -137,7 +146,13 @@ def _try(job_id: str, path: str, target: Path, progress: Callable[[int], None]) 
 def _write(answer: httpx.Response, part: Path, etag: str, at: int, progress: Callable[[int], None]) -> None:
     if answer.headers["ETag"] != etag:
         raise NoServerError("The file was changed on the server while it was downloaded.")
-    with part.open("r+b" if at else "wb") as file:
+    # In a folder that others may write to, a link of that name would lead to another file.
+    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainLiveError(f"to: {part.parent} is where this file is being downloaded already") from None
+        file.truncate(at)
         file.seek(at)
         for chunk in answer.iter_raw():
             file.write(chunk)

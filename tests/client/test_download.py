@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -105,7 +106,7 @@ def test_a_folder_comes_with_all_that_is_in_it_and_once(job: Job, tmp_path: Path
 
     changed_at = (place / "weights.bin").stat().st_ctime_ns
     assert job.download(to=tmp_path) == tmp_path / "artifacts"
-    job.download("artifacts/model", tmp_path / "new" / "home")
+    job.download("artifacts/model/", tmp_path / "new" / "home")
     assert (place / "weights.bin").stat().st_ctime_ns == changed_at, "what is there is not fetched again"
     assert job.download("output.log", tmp_path).read_text().endswith("said\n")
     assert {"path": "artifacts/model/empty", "size_bytes": 0} in job.files()
@@ -118,6 +119,10 @@ def test_nothing_is_written_over_nor_out_of_the_folder(job: Job, tmp_path: Path)
     with pytest.raises(TrainLiveError, match=r"to: .*weights\.bin is there already, and is not the same"):
         job.download("artifacts/model", tmp_path)
     assert mine.read_text() == "my own"
+    (tmp_path / "empty").symlink_to(tmp_path / "nothing")
+    with pytest.raises(TrainLiveError, match=r"to: .*empty is there already"):
+        job.download("artifacts/model/empty", tmp_path)
+    assert (tmp_path / "empty").is_symlink()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "home" / "model").mkdir(parents=True)
     (tmp_path / "home" / "model" / "deep").symlink_to(tmp_path / "elsewhere")
@@ -126,7 +131,9 @@ def test_nothing_is_written_over_nor_out_of_the_folder(job: Job, tmp_path: Path)
     assert not list((tmp_path / "elsewhere").iterdir())
     with pytest.raises(RequestError, match="no file or folder that the job left: 'artifacts/nothing'"):
         job.download("artifacts/nothing", tmp_path)
-    for path in ("../spec.json", "/etc/passwd", "artifacts//model", ""):
+    with pytest.raises(TrainLiveError, match=r"path: job_\w+ has left nothing in checkpoints"):
+        job.download("checkpoints", tmp_path)
+    for path in ("../spec.json", "/etc/passwd", "artifacts//model", "", "a\0", "a\ud800"):
         with pytest.raises(TrainLiveError, match="path: must be a file or folder"):
             job.download(path, tmp_path)
     with pytest.raises(TrainLiveError, match=r"to: .* can't be written"):
@@ -167,9 +174,22 @@ def test_a_file_that_was_changed_between_two_calls_begins_anew(
         job.download("artifacts/model", home)
     (part,) = (home / "model").glob(".*.part")
     assert 0 < part.stat().st_size < 1 << 20
+    at(client.home)
+    with part.open("ab") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        with pytest.raises(TrainLiveError, match=r"to: .* is being downloaded already"):
+            job.download("artifacts/model", home)
+    half = part.read_bytes()
+    part.unlink()
+    part.symlink_to(mine := tmp_path / "mine")
+    mine.write_bytes(half)
+    with pytest.raises(TrainLiveError, match=r"to: .* can't be written"):
+        job.download("artifacts/model", home)
+    assert mine.read_bytes() == half
+    part.unlink()
+    part.write_bytes(half)
     other = bytes(reversed(WEIGHTS))
     (JobDir(client.jobs_dir / job.job_id).artifacts / "model" / "weights.bin").write_bytes(other)
-    at(client.home)
     assert (job.download("artifacts/model", home) / "weights.bin").read_bytes() == other
     assert not list(home.rglob(".*.part"))
 
