@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import jupyter_trainlive as trainlive
 from jupyter_trainlive.client import connection, download
 from jupyter_trainlive.client.errors import RequestError, TrainLiveError
 from jupyter_trainlive.client.job import Job
@@ -29,17 +28,24 @@ ODD = "<b>ñ😀 \u202e%41;.bin"
 WEIGHTS = os.urandom(1 << 20) * 3
 
 
+@pytest.fixture(scope="module")
+def job_id(server: RealServer) -> str:
+    job_id = server.submit("print('said')", name="leaves files")
+    server.wait(job_id, "completed")
+    return job_id
+
+
 @pytest.fixture
-def job(client: RealServer) -> Job:
+def job(client: RealServer, job_id: str) -> Job:
     """A completed job that left a model, a link and an empty file."""
-    job = trainlive.launch(code="print('said')", name="leaves files").wait(60)
-    model = JobDir(client.jobs_dir / job.job_id).artifacts / "model"
+    model = JobDir(client.jobs_dir / job_id).artifacts / "model"
+    shutil.rmtree(model, ignore_errors=True)
     (model / "deep").mkdir(parents=True)
     (model / "weights.bin").write_bytes(WEIGHTS)
     (model / "deep" / ODD).write_text("odd")
     (model / "empty").touch()
     (model / "link").symlink_to("/etc/passwd")
-    return job
+    return Job(job_id)
 
 
 @contextmanager
