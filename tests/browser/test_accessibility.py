@@ -163,7 +163,14 @@ def in_notebook_7(page: Page, lab: RealServer, path: str, chosen: str, surface: 
         page.get_by_role("tab", name="Training").click()
     page.wait_for_selector(f"body[data-jp-theme-name='{chosen}'] {surface} .tl-gauge")
     shoot(page, f"notebook-7-{path.split('/')[0]}")
-    return findings(page, (), surface)
+    found = findings(page, (), surface)
+    page.set_viewport_size({"width": 320, "height": 900})
+    shown = page.locator(f"{surface}:visible")
+    page.wait_for_function("e => e.clientWidth <= 320", arg=shown.element_handle())
+    shoot(page, f"notebook-7-{path.split('/')[0]}-narrow")
+    found += overflowing(shown)
+    page.set_viewport_size({"width": 1400, "height": 1000})
+    return found
 
 
 #: Those that the Tab key should come to, of what is on screen: of radio buttons the chosen one.
@@ -203,7 +210,7 @@ def overflowing(root: Locator) -> list[str]:
         """root => [root, ...root.querySelectorAll('*')]
           .filter(e => e.clientWidth > 1 && e.scrollWidth > e.clientWidth + 1)
           .filter(e => !/auto|scroll/.test(getComputedStyle(e).overflowX) || e === root)
-          .filter(e => getComputedStyle(e).textOverflow !== 'ellipsis' && !e.closest('svg, .uplot, .tl-sr'))
+          .filter(e => getComputedStyle(e).textOverflow !== 'ellipsis' && !e.closest('svg, .uplot, .tl-sr, .tl-state'))
           .map(e => e.outerHTML.slice(0, 160))"""
     )
     return wide
