@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Frame, Locator, Page, WebSocketRoute, expect
 
 from ..real_server import TOKEN, RealServer
-from .conftest import log_in, shoot
+from .conftest import log_in, open_notebook, run_all, shoot, write_notebook
 from .foreign_page import foreign_page
 
 #: A training that goes on until it is stopped, in small steps, and leaves a small file and one too large for a kernel.
@@ -114,20 +114,69 @@ def test_a_page_elsewhere_is_live_through_its_kernel_busy_or_not_and_obeys(
             assert lab.url not in text
 
 
+class Sockets:
+    """The sockets of a page to its jobs, and whether somebody in between lets them through."""
+
+    def __init__(self, page: Page) -> None:
+        self.opened: list[WebSocketRoute] = []
+        self._blocked = False
+        page.route_web_socket("**/ws/training/**", self._route)
+
+    def block(self) -> None:
+        self._blocked = True
+        self.opened[-1].close(code=1011)
+
+    def let_through(self, page: Page) -> None:
+        self._blocked = False
+        page.evaluate("() => dispatchEvent(new Event('online'))")
+
+    def _route(self, socket: WebSocketRoute) -> None:
+        if self._blocked:
+            socket.close(code=1011)
+        else:
+            self.opened.append(socket)
+            socket.connect_to_server()
+
+
+def test_a_notebook_without_our_extension_and_without_sockets_has_its_kernel_and_climbs_back(
+    lab: RealServer, page: Page
+) -> None:
+    """The widget as JupyterLab's own widgets show it, twice."""
+    job_id = lab.submit(ENDLESS, name="two views")
+    sockets = Sockets(page)
+
+    cell = f"import jupyter_trainlive as trainlive\ntrainlive.get({job_id!r})"
+    # JupyterLab reads it anew for each page.
+    settings = lab.home / "config" / "labconfig" / "page_config.json"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text(json.dumps({"disabledExtensions": {"jupyter-trainlive": True}}))
+    try:
+        open_notebook(page, lab, write_notebook(lab, "no-extension.ipynb", cell, cell))
+    finally:
+        settings.unlink()
+    run_all(page)
+    views = page.locator(VIEW)
+    expect(views).to_have_count(2)
+    live = page.locator(f"{VIEW} .tl-live")
+    expect(live).to_have_text(["live", "live"], timeout=20_000)
+    assert page.evaluate("() => !window.jupyterapp.commands.hasCommand('trainlive:open-job')")
+    grows(page)
+    assert len(sockets.opened) == 1, "of a job that two views show"
+    sockets.block()
+    expect(live).to_have_text(["live via the kernel"] * 2, timeout=20_000)
+    grows(page)
+    sockets.let_through(page)
+    expect(live).to_have_text(["live", "live"], timeout=20_000)
+    grows(page)
+    assert len(sockets.opened) == 2
+    cancel(views.last)
+    has_each_point_once(page, lab, job_id)
+
+
 def test_a_page_without_sockets_asks_and_has_them_back_with_every_point_once(lab: RealServer, page: Page) -> None:
     job_id = lab.submit(ENDLESS, name="behind a proxy")
     lab.wait(job_id, "running")
-    is_open = True
-    sockets: list[WebSocketRoute] = []
-
-    def route(socket: WebSocketRoute) -> None:
-        if is_open:
-            sockets.append(socket)
-            socket.connect_to_server()
-        else:
-            socket.close(code=1011)
-
-    page.route_web_socket("**/ws/training/**", route)
+    sockets = Sockets(page)
     log_in(page, lab)
     page.goto(lab.url + "lab?reset")
     page.wait_for_function("() => window.jupyterapp")
@@ -137,17 +186,15 @@ def test_a_page_without_sockets_asks_and_has_them_back_with_every_point_once(lab
     widget = page.locator(VIEW).last
     expect(widget).to_have_attribute("data-live", "live")
     grows(page)
-    assert len(sockets) == 1, "of a job that two views show"
+    assert len(sockets.opened) == 1, "of a job that two views show"
 
-    is_open = False
-    sockets[0].close(code=1011)
+    sockets.block()
     expect(widget.locator(".tl-live")).to_contain_text("polling every 3 s")
     grows(page)
     shoot(page, "connection-polling")
-    is_open = True
-    page.evaluate("() => dispatchEvent(new Event('online'))")
+    sockets.let_through(page)
     expect(widget.locator(".tl-live")).to_have_text("live")
     grows(page)
-    assert len(sockets) == 2
+    assert len(sockets.opened) == 2
     cancel(widget)
     has_each_point_once(page, lab, job_id)

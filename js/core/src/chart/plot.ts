@@ -289,7 +289,8 @@ export class Plot {
     const { lens, color } = this.options;
     const width = Math.min(PICTURE.most, Math.max(PICTURE.least, this.plot?.width ?? 0));
     const scene = sceneOf(this.styled(), lens.state, this.seen(), width);
-    return { scene, lens: lens.state, title, legend: this.entries, width, height: PICTURE.height, font: fontOf(this.host), color, marks: this.marks };
+    const legend = this.entries.filter(({ source, name }) => source.store.series.has(name));
+    return { scene, lens: lens.state, title, legend, width, height: PICTURE.height, font: fontOf(this.host), color, marks: this.marks };
   }
 
   private canvas(width: number): uPlot {

@@ -102,6 +102,11 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
   const large = (): boolean => spec.main || enlarged;
   const seriesOf = ({ source, name }: PlotCurve): Series | undefined => source.store.series.get(name);
   const hasPoints = (): boolean => spec.curves.some((curve) => seriesOf(curve)?.main.end);
+  /** The title of a picture, which does not speak of a curve that never began. */
+  const begunTitle = (): string => {
+    const begun = spec.curves.filter(seriesOf);
+    return spec.legend && begun.length < spec.curves.length ? begun.map(({ label }) => label).join(__(" and ")) : spec.title;
+  };
   const nameOf = (k: number): string => spec.curves[k]?.name ?? "";
   let width = 0;
   /** As wide as it was when last laid out: in between, as while the theme changes, it may be hidden for a moment. */
@@ -280,8 +285,8 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
       table = now && plot ? dataTable(spec.title, plot.table(MOST_ROWS)) : null;
       if (table) element.append(table);
     },
-    drawing: () => taken((now) => now.toSVG(spec.title)),
-    picture: (of) => taken((now) => now.toPNG(PICTURE_SCALE, `${shortened(of, MOST_TITLE)} · ${spec.title}`)),
+    drawing: () => taken((now) => now.toSVG(begunTitle())),
+    picture: (of) => taken((now) => now.toPNG(PICTURE_SCALE, `${shortened(of, MOST_TITLE)} · ${begunTitle()}`)),
     focus: () => canvas.focus(),
     recolor: () => plot?.recolor(),
     remove,
