@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..client import Job, TrainLiveError, get
+from ..client.terminal import plain
 from . import picture
 
 #: JupyterLab and Notebook with our extension show it live.
@@ -13,6 +14,7 @@ COMPARISON_MIME = "application/vnd.jupyter-trainlive.comparison+json"
 #: More curves than these nobody tells apart.
 MOST_JOBS = 10
 _PICTURE_POINTS = 200
+_MOST_TEXT = 60
 _COLUMNS = ("status", "current_step", "loss", "eval_loss")
 
 
@@ -26,7 +28,7 @@ class Comparison:
         rows = [("job", "name", *(name.replace("_", " ") for name in _COLUMNS))]
         for job in self.jobs:
             info = _info(job)
-            rows.append((job.job_id, job.name, *(_cell(info.get(name)) for name in _COLUMNS)))
+            rows.append((job.job_id, _cell(job.name), *(_cell(info.get(name)) for name in _COLUMNS)))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
@@ -72,4 +74,5 @@ def _losses(job: Job) -> list[dict[str, Any]]:
 def _cell(value: object) -> str:
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = f"{value:.4g}" if isinstance(value, float) else plain(str(value))
+    return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + "…"

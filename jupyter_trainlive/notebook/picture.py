@@ -21,6 +21,8 @@ _LINE_HEIGHT, _COLUMNS = 20, 2
 _MOST_TEXT = 44
 #: So few values are seen as points of their own.
 _FEW = 40
+#: The distance between two such numbers is a number still.
+_LARGEST = 1e300
 #: What XML forbids, and what would reorder the text around it.
 _UNSHOWN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]")
 
@@ -76,6 +78,8 @@ class _Frame:
         self.x0, self.x1 = min(xs), max(xs)
         low, high = min(ys), max(ys)
         room = (high - low) * 0.06 or abs(low) / 2 or 1.0
+        # Less than that is no room where numbers have some 16 digits.
+        room = max(room, max(abs(low), abs(high)) * 1e-12)
         # Down to zero where zero is near, as the live charts do, so that a loss shows its true height.
         self.y0 = 0.0 if 0 <= low < max(high / 2, room) else low - room
         self.y1 = high + room
@@ -113,7 +117,9 @@ def _drawable(buckets: Iterable[Mapping[str, Any]]) -> tuple[list[list[_Point]],
 
 
 def _finite(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return min(max(float(value), -_LARGEST), _LARGEST)
 
 
 def _curve(
