@@ -41,7 +41,7 @@ lint: $(VENV)/installed js/node_modules/.checked
 
 test: lint .make/tools
 	$(BIN)/python js/hatch_build.py test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(VENV)/installed .make/tools
 	$(BIN)/python -m tests.benchmarks $(ARGS)

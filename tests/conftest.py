@@ -27,9 +27,29 @@ settings.load_profile("here")
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
+#: Files that take long begin first, else all would wait for one of them in the end; those that compute and those that
+#: rather wait alternate, so that not all compute at once.
+_LONG = (
+    *("demo/test_demo.py", "faults/test_faults.py", "browser/test_saved_notebooks.py"),
+    *("server/test_pause.py", "server/test_stream.py", "browser/test_connection.py"),
+    *("browser/test_controls.py", "server/test_queue.py", "browser/test_lab.py"),
+    *("notebooks/test_notebooks.py", "packaging/test_fresh_install.py", "browser/test_accessibility.py"),
+    *("browser/test_quickstart.py", "browser/test_kept.py", "browser/test_form.py"),
+    *("browser/test_demo_page.py", "jobs/test_servers.py", "browser/test_widget.py"),
+    *("training/test_ranks.py", "browser/test_hostile.py", "browser/test_charts.py"),
+    *("server/test_finetune.py", "browser/test_job_view.py", "browser/test_compare.py"),
+    *("browser/test_long_curves.py", "browser/test_track.py"),
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-faults", action="store_true", help="put the table of tests/faults into CONTRIBUTING.md")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    place = {here / name: at for at, name in enumerate(_LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session", autouse=True)
