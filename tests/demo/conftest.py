@@ -61,6 +61,9 @@ class Demo:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
 
+    def kill_training(self) -> None:
+        os.kill(int(str(self.records("process")[0]["pid"])), signal.SIGKILL)
+
     def end(self, seconds: float = END_SECONDS) -> int:
         """Wait for its end; the exit status."""
         try:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +71,9 @@ def test_ctrl_c_ends_everything_it_started(start: Callable[..., Demo]) -> None:
 
 def test_it_goes_on_after_the_job_and_a_program_that_ends_it_ends_everything(start: Callable[..., Demo]) -> None:
     demo = start()
+    demo.until(lambda text: " step " in text)
+    # However it ends; tests/browser/test_demo_page.py sees it go on behind a job that completed.
+    demo.kill_training()
     demo.until(lambda text: "JupyterLab goes on; Ctrl-C ends it." in text)
     assert any("jupyterlab" in " ".join(process.cmdline()) for process in demo.running())
     demo.process.terminate()
@@ -83,7 +84,7 @@ def test_it_goes_on_after_the_job_and_a_program_that_ends_it_ends_everything(sta
 def test_a_training_that_is_killed_gives_exit_status_1_and_the_reason(start: Callable[..., Demo]) -> None:
     demo = start("--exit")
     demo.until(lambda text: " step " in text)
-    os.kill(int(str(demo.records("process")[0]["pid"])), signal.SIGKILL)
+    demo.kill_training()
     assert demo.end() == 1, demo.text
     assert re.search(r"^  Failed: .*SIGKILL", demo.text, re.MULTILINE), demo.text
     assert demo.is_gone(), demo.running()
