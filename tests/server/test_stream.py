@@ -124,6 +124,8 @@ async def test_a_client_that_does_not_read_disturbs_none(server: RealServer) -> 
         messages, close_code = await follow(server, job_id)
         assert close_code == 1000
         assert messages[-1][1]["status"] == "completed"
+        # It would not read the end of the connection either, and be waited for.
+        stalled.transport.abort()
 
 
 async def test_an_unknown_job_is_refused_before_the_upgrade(server: RealServer) -> None:
