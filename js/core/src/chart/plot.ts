@@ -263,10 +263,11 @@ export class Plot {
       hover(null, null);
       return;
     }
-    const width = plot.over.clientWidth;
+    // As uPlot has laid it out: to ask the page would have it laid out anew, in each of many plots.
+    const [width, height] = [plot.bbox.width / devicePixelRatio, plot.bbox.height / devicePixelRatio];
     const across = scaleOf(scene.x, scene.seen, 0, width);
     const left = across(x);
-    const top = scaleOf(scene.y, scene.values, plot.over.clientHeight, 0);
+    const top = scaleOf(scene.y, scene.values, height, 0);
     const span = (scene.x.to(scene.seen.max) - scene.x.to(scene.seen.min)) / width;
     const room = scene.x === LINEAR ? span * NEAR : x * (10 ** (span * NEAR) - 1);
     const readings = readingsAt(this.entries, x, lens.state.axis, notesAt(this.marks, x, room));
@@ -275,7 +276,7 @@ export class Plot {
       readings.flatMap(({ x: place, value, smoothed, color, n }) => {
         // On the curve: an evaluation that still holds stands where it was.
         const dot = { left: across(place), top: top(smoothed ?? (typeof value === "number" ? value : NaN)), color };
-        return n > 0 && dot.left >= -1 && dot.top >= -1 && dot.top <= plot.over.clientHeight + 1 ? dot : [];
+        return n > 0 && dot.left >= -1 && dot.top >= -1 && dot.top <= height + 1 ? dot : [];
       }),
     );
     hover(readings, { left, width });

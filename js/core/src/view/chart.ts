@@ -146,7 +146,7 @@ export function chartView(first: ChartSpec, options: ChartOptions): ChartView {
     const edge = canvas.querySelector<HTMLElement>(".u-over")?.offsetLeft ?? 0;
     const right_half = at.left > at.width / 2;
     readout.style.left = right_half ? "auto" : `${edge + at.left + 12}px`;
-    readout.style.right = right_half ? `${canvas.clientWidth - edge - at.left + 12}px` : "auto";
+    readout.style.right = right_half ? `${across() - edge - at.left + 12}px` : "auto";
   }
 
   /** The value of each curve: under the pointer in a small chart, else the newest. */
