@@ -127,16 +127,16 @@ def test_ranks_that_heed_nothing_end_with_their_launcher(quick: RealServer, tmp_
     assert processes(quick.jobs_dir / job_id) == []
 
 
-def test_a_trainer_in_mid_epoch_stops_at_its_step_with_its_workers(quick: RealServer, tmp_path: Path) -> None:
+def test_a_trainer_in_mid_epoch_stops_at_its_step_with_its_workers(server: RealServer, tmp_path: Path) -> None:
     model, data = tiny_model.make_model(tmp_path / "model"), tiny_model.make_data(tmp_path / "rows.jsonl", 64)
     parameters = {"model_name": str(model), "dataset_path": str(data), "max_length": 32, "num_train_epochs": 10_000}
-    with quick.http() as http:
+    with server.http() as http:
         job_id = http.post("api/training/execute", json=parameters).json()["job_id"]
-    quick.until(job_id, lambda job: (job["current_step"] or 0) >= 3)
-    cancel(quick, job_id)
-    job = quick.wait(job_id)
+    server.until(job_id, lambda job: (job["current_step"] or 0) >= 3)
+    cancel(server, job_id)
+    job = server.wait(job_id)
     assert (job["status"], job["cancelled_by"], job["exit"]["code"]) == ("cancelled", "flag", 0)
-    assert processes(quick.jobs_dir / job_id) == []
+    assert processes(server.jobs_dir / job_id) == []
 
 
 def test_a_starting_job_is_cancelled(quick: RealServer) -> None:
