@@ -104,6 +104,11 @@ def open_lab(page: Page, server: RealServer, path: str = "lab?reset") -> None:
 
 def open_notebook(page: Page, server: RealServer, name: str) -> None:
     log_in(page, server)
+    show_notebook(page, server, name)
+
+
+def show_notebook(page: Page, server: RealServer, name: str) -> None:
+    """A notebook in JupyterLab, with its kernel ready; for who is logged in."""
     open_lab(page, server, f"lab/tree/{name}?reset")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
     page.evaluate("() => window.jupyterapp.shell.currentWidget.revealed")

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from jupyter_trainlive.training.example import example
 
 from ..real_server import RealServer
-from .conftest import BROWSERS, FLAGS, REPOSITORY, log_in, open_lab, serve_lab, theme
+from .conftest import BROWSERS, FLAGS, REPOSITORY, log_in, open_lab, run_all, serve_lab, show_notebook, theme
 
 PICTURES = REPOSITORY / "notebooks" / "pictures"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -25,10 +25,14 @@ FAILING = """
 import torch, jupyter_trainlive as trainlive
 rows, classes = torch.randn(64, 16), torch.randint(0, 4, (64,))
 layer = torch.nn.Linear(16, 3)
-for step in range(40):
-    loss = torch.nn.functional.cross_entropy(layer(rows), classes.clamp(max=2))
-    trainlive.log({"loss": loss.item()}, step=step + 1, total_steps=200)
-torch.nn.functional.cross_entropy(layer(rows), classes)
+optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+for step in range(1, 201):
+    # The last of the four classes is one too many for the layer, and comes late.
+    loss = torch.nn.functional.cross_entropy(layer(rows), classes if step > 120 else classes.clamp(max=2))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    trainlive.log({"loss": loss.item()}, step=step, total_steps=200)
 """
 
 
@@ -63,9 +67,9 @@ def main() -> None:
         report.scroll_into_view_if_needed()
         take(page, "form")
 
-        open_lab(page, lab, "lab/tree/quickstart.ipynb?reset")
+        show_notebook(page, lab, "quickstart.ipynb")
         show(page, "application:toggle-left-area")
-        show(page, "notebook:run-all-cells")
+        run_all(page)
         page.wait_for_function("() => +document.querySelector('section.tl')?.dataset.points > 80")
         page.evaluate("() => document.querySelector('section.tl').closest('.jp-Cell').scrollIntoView()")
         take(page, "notebook")
