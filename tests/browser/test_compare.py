@@ -123,6 +123,9 @@ def test_jobs_are_compared_each_in_a_colour_of_its_own(lab: RealServer, page: Pa
     expect(rows.nth(0)).to_contain_text(re.compile(r"Completed.*loss \d\.\d{3}", re.DOTALL))
 
     see_one_colour_each(page, comparison, rows)
+    # What the tenth was asked for comes by a request of its own.
+    asked = comparison.locator(".tl-standings tr:has(td)").filter(has_text="learning_rate")
+    expect(asked.locator("td").last).to_have_text(str(RATES[(MOST - 1) % 5]))
     parts = table(comparison)
     assert parts["learning_rate"] == [str(RATES[k % 5]) for k in range(MOST)]
     assert parts["lora_r"] == [str(2**k) for k in range(MOST)]
