@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from ..protocol.jobdir import JobDir
 from .errors import InvalidRequest
+from .files import walk
 
 #: The folders that are given away, and the files beside them.
 FOLDERS = ("artifacts", "checkpoints")
@@ -111,21 +112,11 @@ def _folder(job_dir: JobDir, path: str) -> str:
 
 def _regular(job_dir: JobDir, path: str) -> Iterator[tuple[str, os.stat_result]]:
     """The files of a folder as they are now, in order: their paths in the job, and what is known of them."""
-    count = 0
-    for place, folders, names in os.walk(job_dir.path / path):
-        folders.sort()
-        for name in sorted(names):
-            inside = os.path.relpath(os.path.join(place, name), job_dir.path)  # noqa: PTH118 - as os.walk has it
-            try:
-                known = os.lstat(os.path.join(place, name))  # noqa: PTH118
-            except OSError:
-                continue
-            if not stat.S_ISREG(known.st_mode):
-                continue
-            count += 1
-            if count > _MOST_FILES:
-                raise InvalidRequest("path", f"holds more than {_MOST_FILES:,} files; ask for its folders one by one")
-            yield inside, known
+    files = (each for each in walk(job_dir, job_dir.path / path) if stat.S_ISREG(each[1].st_mode))
+    for count, each in enumerate(files):
+        if count == _MOST_FILES:
+            raise InvalidRequest("path", f"holds more than {_MOST_FILES:,} files; ask for its folders one by one")
+        yield each
 
 
 def _parts(path: str) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +23,21 @@ def listing(job_dir: JobDir) -> list[dict[str, Any]]:
 
     Links are not followed: what they point to is not the job's. What vanishes meanwhile is left out.
     """
-    files: list[dict[str, Any]] = []
-    for folder in (job_dir.artifacts, job_dir.checkpoints):
-        for place, folders, names in os.walk(folder):
-            folders.sort()
-            for name in sorted(names):
-                path = os.path.join(place, name)  # noqa: PTH118 - os.walk gives strings, perhaps a million
-                try:
-                    size = os.lstat(path).st_size
-                except OSError:
-                    continue
-                files.append({"path": os.path.relpath(path, job_dir.path), "size_bytes": size})
-                if len(files) == _MOST:
-                    return files
-    return files
+    found = itertools.chain(walk(job_dir, job_dir.artifacts), walk(job_dir, job_dir.checkpoints))
+    return [{"path": path, "size_bytes": known.st_size} for path, known in itertools.islice(found, _MOST)]
+
+
+def walk(job_dir: JobDir, folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """What lies in a folder of the job, in order: paths relative to the job directory, and what is known of each."""
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.join(place, name)  # noqa: PTH118 - os.walk gives strings, perhaps a million
+            try:
+                known = os.lstat(path)
+            except OSError:
+                continue
+            yield os.path.relpath(path, job_dir.path), known
 
 
 def environment(job_dir: JobDir) -> dict[str, Any] | None:
