@@ -30,10 +30,8 @@ class Connection:
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One request under ``{base_url}trainlive/``; raises RequestError or NoServerError."""
-        try:
+        with self._answering():
             response = self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise NoServerError(f"The Jupyter server at {self.access.url} does not answer: {error}") from error
         if response.is_success:
             return response
         owner = self.owner_of_the_jobs(response.status_code, response.content)
@@ -44,12 +42,17 @@ class Connection:
     @contextlib.contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
         """The answer to a GET, its body to be read in pieces; raises RequestError or NoServerError, in between too."""
+        with self._answering(), self._http.stream("GET", path, **options) as response:
+            if not response.is_success:
+                response.read()
+                raise _refusal(response)
+            yield response
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Says it in the client's words where the server does not answer within."""
         try:
-            with self._http.stream("GET", path, **options) as response:
-                if not response.is_success:
-                    response.read()
-                    raise _refusal(response)
-                yield response
+            yield
         except httpx.HTTPError as error:
             raise NoServerError(f"The Jupyter server at {self.access.url} does not answer: {error}") from error
 

@@ -10,6 +10,8 @@ from typing import Any, TextIO
 _CELLS = 24
 _LINE_SECONDS = 5.0
 _BYTES_SECONDS = 0.1
+#: Begins the terminal's line anew.
+_AGAIN = "\r\x1b[2K"
 
 
 def plain(text: str, *, lines: bool = False) -> str:
@@ -48,6 +50,11 @@ def summary(message: dict[str, Any]) -> str:
     return " · ".join(parts) or message["status"]
 
 
+def _strip(share: float) -> str:
+    done = round(_CELLS * share)
+    return "━" * done + "─" * (_CELLS - done)
+
+
 class ProgressBar:
     """Shows the messages of one job."""
 
@@ -77,14 +84,13 @@ class ProgressBar:
         self._file.flush()
 
     def _line(self, progress: float | None, text: str) -> str:
-        done = round(_CELLS * (progress or 0.0) / 100)
         percent = "    " if progress is None else f"{progress:3.0f}%"
-        return f"{percent} {'━' * done}{'─' * (_CELLS - done)} {text}"
+        return f"{percent} {_strip((progress or 0.0) / 100)} {text}"
 
     def _write(self, line: str) -> None:
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
-            self._file.write(f"\r\x1b[2K{line[:width]}")
+            self._file.write(_AGAIN + line[:width])
         elif line != self._last:
             self._file.write(line + "\n")
         self._last = line
@@ -104,13 +110,12 @@ class ByteBar:
         if not self._terminal or (done < total and now - self._shown_at < _BYTES_SECONDS):
             return
         self._shown_at = now
-        cells = round(_CELLS * done / total) if total else _CELLS
         text = f"{done / 2**20:.1f} of {total / 2**20:.1f} MB"
-        sys.stderr.write(f"\r\x1b[2K{'━' * cells}{'─' * (_CELLS - cells)} {text}")
+        sys.stderr.write(f"{_AGAIN}{_strip(done / total if total else 1.0)} {text}")
         sys.stderr.flush()
 
     def close(self) -> None:
         """The last line goes away."""
         if self._terminal:
-            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.write(_AGAIN)
             sys.stderr.flush()
