@@ -118,6 +118,11 @@ def show_notebook(page: Page, server: RealServer, name: str) -> None:
     )
 
 
+def execute(page: Page, command: str, **args: object) -> None:
+    """Start one of JupyterLab's commands; what it shows is to be waited for."""
+    page.evaluate("([command, args]) => { void window.jupyterapp.commands.execute(command, args) }", [command, args])
+
+
 def run_all(page: Page) -> None:
     page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
 

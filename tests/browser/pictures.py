@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from jupyter_trainlive.training.example import example
 
 from ..real_server import RealServer
-from .conftest import BROWSERS, FLAGS, REPOSITORY, log_in, open_lab, run_all, serve_lab, show_notebook, theme
+from .conftest import BROWSERS, FLAGS, REPOSITORY, execute, log_in, open_lab, run_all, serve_lab, show_notebook, theme
 
 PICTURES = REPOSITORY / "notebooks" / "pictures"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -50,17 +50,17 @@ def main() -> None:
         log_in(page, lab)
 
         open_lab(page, lab)
-        show(page, "trainlive:compare", job_ids=tuned)
+        execute(page, "trainlive:compare", job_ids=tuned)
         expect(page.locator("section.tl-compare canvas").first).to_be_visible()
         take(page, "comparison")
 
         open_lab(page, lab)
-        show(page, "trainlive:open-job", job_id=failed)
+        execute(page, "trainlive:open-job", job_id=failed)
         expect(page.locator("section.tl")).to_have_attribute("data-live", "ended")
         take(page, "failed")
 
         open_lab(page, lab)
-        show(page, "trainlive:new-finetune", values=parameters(3e-3))
+        execute(page, "trainlive:new-finetune", values=parameters(3e-3))
         page.get_by_role("button", name="Dry run").click()
         report = page.get_by_role("region", name="Dry run")
         expect(report).to_contain_text("rows", timeout=120_000)
@@ -68,13 +68,13 @@ def main() -> None:
         take(page, "form")
 
         show_notebook(page, lab, "quickstart.ipynb")
-        show(page, "application:toggle-left-area")
+        execute(page, "application:toggle-left-area")
         run_all(page)
         page.wait_for_function("() => +document.querySelector('section.tl')?.dataset.points > 80")
         page.evaluate("() => document.querySelector('section.tl').closest('.jp-Cell').scrollIntoView()")
         take(page, "notebook")
-        show(page, "trainlive:show-jobs")
-        show(page, "trainlive:open-job", job_id=lab.http().get("api/training/jobs").json()["jobs"][0]["job_id"])
+        execute(page, "trainlive:show-jobs")
+        execute(page, "trainlive:open-job", job_id=lab.http().get("api/training/jobs").json()["jobs"][0]["job_id"])
         take(page, "lab")
 
 
@@ -108,10 +108,6 @@ def fine_tune(lab: RealServer, rate: float) -> str:
     answer = lab.http().post("api/training/execute", json=parameters(rate))
     answer.raise_for_status()
     return str(answer.json()["job_id"])
-
-
-def show(page: Page, command: str, **args: Any) -> None:
-    page.evaluate("([command, args]) => { void window.jupyterapp.commands.execute(command, args) }", [command, args])
 
 
 def take(page: Page, name: str) -> None:

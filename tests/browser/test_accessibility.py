@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ..real_server import RealServer
-from .conftest import REPOSITORY, log_in, open_lab, open_notebook, run_all, shoot, theme, write_notebook
+from .conftest import REPOSITORY, execute, log_in, open_lab, open_notebook, run_all, shoot, theme, write_notebook
 from .test_saved_notebooks import save
 
 AXE = REPOSITORY / "js" / "node_modules" / "axe-core" / "axe.min.js"
@@ -46,10 +46,6 @@ def jobs(lab: RealServer) -> Iterator[dict[str, str]]:
     yield ids
     with lab.http() as http:
         http.post(f"api/training/jobs/{ids['rich']}/cancel")
-
-
-def execute(page: Page, command: str, **args: object) -> None:
-    page.evaluate("([command, args]) => { void window.jupyterapp.commands.execute(command, args) }", [command, args])
 
 
 def open_job(page: Page, job_id: str) -> Locator:

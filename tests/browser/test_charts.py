@@ -15,7 +15,7 @@ from pathlib import Path
 from playwright.sync_api import Download, Locator, Page, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, open_lab, shoot, theme
+from .conftest import execute, log_in, open_lab, shoot, theme
 from .past import BEGAN, Entry, loss_at, metrics, past_job
 
 #: A tenth of a second each, in two epochs.
@@ -153,7 +153,7 @@ def open_charts(page: Page, server: RealServer) -> tuple[str, Locator]:
     log_in(page, server)
     open_lab(page, server)
     theme(page, "JupyterLab Light")
-    page.evaluate("job_id => { window.jupyterapp.commands.execute('trainlive:open-job', { job_id }) }", job_id)
+    execute(page, "trainlive:open-job", job_id=job_id)
     page.wait_for_function("n => +document.querySelector('section.tl')?.dataset.points === n", arg=STEPS)
     return job_id, page.locator("section.tl")
 
@@ -395,7 +395,7 @@ def test_charts_are_hidden_pinned_enlarged_tabulated_and_saved_as_files(lab: Rea
     expect(widget.locator(".tl-group-head:visible")).to_have_text(["Optimizer 2", "System 1", "Own metrics 15"])
     widget.get_by_role("radiogroup", name="Horizontal axis").get_by_label("epoch").check()
     open_lab(page, lab)
-    page.evaluate("job_id => { window.jupyterapp.commands.execute('trainlive:open-job', { job_id }) }", job_id)
+    execute(page, "trainlive:open-job", job_id=job_id)
     expect(overview).to_have_text(["eval accuracy"])
     expect(widget.get_by_label("epoch")).to_be_checked()
     expect(chart(widget, "grad norm")).to_have_count(0)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from playwright.sync_api import Locator, Page, Request, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, open_lab, shoot, theme
+from .conftest import execute, log_in, open_lab, shoot, theme
 from .past import Entry, loss_at, metrics, past_job
 
 STEPS = 400
@@ -41,7 +41,7 @@ def rgb(color: str) -> str:
 
 
 def compare(page: Page, *job_ids: str) -> Locator:
-    page.evaluate("ids => { window.jupyterapp.commands.execute('trainlive:compare', { job_ids: ids }) }", list(job_ids))
+    execute(page, "trainlive:compare", job_ids=list(job_ids))
     comparison = page.locator("section.tl-compare:visible")
     expect(comparison).to_have_attribute("data-points", str(STEPS * len(job_ids)))
     return comparison

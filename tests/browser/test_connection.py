@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Frame, Locator, Page, WebSocketRoute, expect
 
 from ..real_server import TOKEN, RealServer
-from .conftest import log_in, open_notebook, run_all, shoot, write_notebook
+from .conftest import execute, log_in, open_notebook, run_all, shoot, write_notebook
 from .foreign_page import foreign_page
 
 #: A training that goes on until it is stopped, in small steps, and leaves a small file and one too large for a kernel.
@@ -182,7 +182,7 @@ def test_a_page_without_sockets_asks_and_has_them_back_with_every_point_once(lab
     page.wait_for_function("() => window.jupyterapp")
     page.evaluate("() => window.jupyterapp.restored")
     page.evaluate("job_id => window.jupyterapp.commands.execute('trainlive:compare', { job_ids: [job_id] })", job_id)
-    page.evaluate("job_id => { window.jupyterapp.commands.execute('trainlive:open-job', { job_id }) }", job_id)
+    execute(page, "trainlive:open-job", job_id=job_id)
     widget = page.locator(VIEW).last
     expect(widget).to_have_attribute("data-live", "live")
     grows(page)

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from .. import fake_nvml
 from ..real_server import RealServer
-from .conftest import log_in, open_lab, open_notebook, run_all, serve_lab, shoot, theme, write_notebook
+from .conftest import execute, log_in, open_lab, open_notebook, run_all, serve_lab, shoot, theme, write_notebook
 
 STEPS = 160
 #: Quick steps, but more of them than go by while somebody looks for a button.
@@ -138,7 +138,7 @@ def test_a_job_that_was_killed_comes_back_to_life_in_the_page_that_resumes_it(la
     expect(widget).to_contain_text("2nd attempt")
     # A page that sees all of it at once, as history, draws the same.
     open_lab(page, lab)
-    page.evaluate("job_id => { window.jupyterapp.commands.execute('trainlive:open-job', { job_id }) }", job_id)
+    execute(page, "trainlive:open-job", job_id=job_id)
     expect(page.locator("section.tl").first).to_have_attribute("data-live", "ended")
     page.wait_for_function("n => +document.querySelector('section.tl').dataset.points === n", arg=STEPS)
 
@@ -161,7 +161,7 @@ def test_the_panel_says_what_is_held_what_waits_and_who_uses_a_gpu(tmp_path: Pat
         log_in(page, server)
         open_lab(page, server)
         theme(page, "JupyterLab Light")
-        page.evaluate("() => { window.jupyterapp.commands.execute('trainlive:show-jobs') }")
+        execute(page, "trainlive:show-jobs")
         panel = page.locator(".tl-panel")
         row = {name: panel.get_by_role("button", name=name) for name in ("docs-sft", "qa-lora-r16", "qa-lora-r64")}
         expect(row["qa-lora-r16"]).to_contain_text("1st")

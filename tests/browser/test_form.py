@@ -7,11 +7,11 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, open_lab, shoot, theme
+from .conftest import execute, log_in, open_lab, shoot, theme
 
 
 def open_form(page: Page, **args: object) -> Locator:
-    page.evaluate("args => { void window.jupyterapp.commands.execute('trainlive:new-finetune', args) }", args)
+    execute(page, "trainlive:new-finetune", **args)
     form = page.locator(".tl-form").last
     expect(form.get_by_label("Model", exact=False).first).to_be_visible()
     return form

@@ -22,7 +22,7 @@ from jupyter_trainlive.protocol.journal import JournalWriter, append_shared
 from jupyter_trainlive.protocol.presence import host
 
 from ..real_server import RealServer
-from .conftest import open_notebook, run_all, shoot, write_notebook
+from .conftest import execute, open_notebook, run_all, shoot, write_notebook
 from .test_saved_notebooks import export, is_drawn, open_export, save
 
 #: Markup that would run, words that would turn around, keys that would move, and a word that no line can hold.
@@ -106,10 +106,6 @@ def villain(lab: RealServer) -> Iterator[Villain]:
     made = Villain(lab)
     yield made
     made.stop()
-
-
-def execute(page: Page, command: str, **args: object) -> None:
-    page.evaluate("([command, args]) => { void window.jupyterapp.commands.execute(command, args) }", [command, args])
 
 
 #: What came from outside as more than text, hides or turns around, or is torn out of its place.

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, open_lab, shoot, theme
+from .conftest import execute, log_in, open_lab, shoot, theme
 
 #: Says what terminals carry out, leaves files, raises an alert, and fails once it is let go.
 TALKATIVE = r"""
@@ -39,7 +39,7 @@ def open_job(page: Page, server: RealServer, job_id: str) -> Locator:
     log_in(page, server)
     open_lab(page, server)
     theme(page, "JupyterLab Light")
-    page.evaluate("job_id => { window.jupyterapp.commands.execute('trainlive:open-job', { job_id }) }", job_id)
+    execute(page, "trainlive:open-job", job_id=job_id)
     return page.locator("section.tl").first
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, open_lab, shoot, theme
+from .conftest import execute, log_in, open_lab, shoot, theme
 
 FAILS = """
 import jupyter_trainlive as trainlive
@@ -23,7 +23,7 @@ def test_a_console_is_opened_on_the_kernel_of_a_failed_job_which_is_then_ended(p
     log_in(page, lab)
     open_lab(page, lab)
     theme(page, "JupyterLab Light")
-    page.evaluate("job_id => { window.jupyterapp.commands.execute('trainlive:open-job', { job_id }) }", job_id)
+    execute(page, "trainlive:open-job", job_id=job_id)
     job = page.locator("section.tl")
     kept = job.locator(".tl-kept")
     expect(kept).to_contain_text("Kernel kept until")

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, open_lab, shoot, theme, write_notebook
+from .conftest import execute, log_in, open_lab, shoot, theme, write_notebook
 
 #: Logs until it is told to stop.
 ENDLESS = (
@@ -39,10 +39,6 @@ LISTENED = """
 """
 
 
-def run(page: Page, command: str, **args: object) -> None:
-    page.evaluate("([command, args]) => { void window.jupyterapp.commands.execute(command, args) }", [command, args])
-
-
 def row(page: Page, job_id: str) -> Locator:
     return page.locator(f".tl-panel [data-job={job_id}]")
 
@@ -71,7 +67,7 @@ def test_jobs_are_seen_all_over_the_lab_from_their_start_to_their_end(
     open_lab(page, lab)
     theme(page, "JupyterLab Light")
     expect(page.locator(".jp-LauncherCard").filter(has_text="New Fine-Tune")).to_be_visible()
-    run(page, "trainlive:show-jobs")
+    execute(page, "trainlive:show-jobs")
     expect(row(page, base)).to_contain_text("0.156")
     expect(row(page, base).locator(".tl-spark path")).to_have_attribute("d", re.compile("^M.+L"))
     expect(page.get_by_label("Search jobs")).to_be_focused()
@@ -144,7 +140,7 @@ def test_jobs_are_seen_all_over_the_lab_from_their_start_to_their_end(
     page.locator(".lm-CommandPalette-input").fill("new fine-tune")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Dry run")).to_be_visible()
-    run(page, "application:toggle-left-area")
+    execute(page, "application:toggle-left-area")
     expect(row(page, base)).to_be_hidden()
     expect(page.locator(".trainlive-status")).to_have_text(re.compile(r"^\d+ (paused|running)"))
     page.locator(".trainlive-status").click()
@@ -183,7 +179,7 @@ def test_jobs_are_seen_all_over_the_lab_from_their_start_to_their_end(
     assert not (lab.jobs_dir / failed).exists()
 
     # Among what runs it can be shut down, which is to cancel it.
-    run(page, "running:show-panel")
+    execute(page, "running:show-panel")
     item = page.get_by_role("region", name="Training Section").get_by_role("treeitem", name="docs-sft")
     expect(item).to_contain_text("held at")
     shoot(page, "lab-running")

@@ -12,7 +12,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from ..real_server import RealServer
-from .conftest import log_in, open_lab, shoot, theme
+from .conftest import execute, log_in, open_lab, shoot, theme
 
 STEPS = 200_000
 SPIKE, NAN, INFINITE = 123_456, 70_000, 160_000
@@ -70,7 +70,7 @@ INK = """([section, step, steps, color, from, to]) => {
 
 
 def open_job(page: Page, job_id: str) -> Locator:
-    page.evaluate("job_id => { window.jupyterapp.commands.execute('trainlive:open-job', { job_id }) }", job_id)
+    execute(page, "trainlive:open-job", job_id=job_id)
     return page.locator("section.tl").first
 
 
