@@ -4,8 +4,8 @@ import { JobStore } from "../src/data/store";
 import { JobChannel } from "../src/wire/channel";
 import { IDLE, LONGEST_DELAY_MS, advance, backoff, type ConnectionEvent, type ConnectionState } from "../src/wire/connection";
 import { ANSWER_MS } from "../src/wire/requests";
-import type { Surroundings } from "../src/wire/surroundings";
 import type { LinkHandlers, Transport } from "../src/wire/transport";
+import { World } from "./world";
 
 function after(...events: ConnectionEvent[]): ConnectionState {
   return events.reduce((state, event) => advance(state, event, 1)[0], IDLE);
@@ -67,26 +67,13 @@ describe("the machine", () => {
   });
 });
 
-class FakeWorld implements Surroundings, Transport {
+class FakeWorld extends World implements Transport {
   readonly via = "socket";
-  time = 0;
-  wake = (): void => {};
-  timers: { at: number; task: () => void }[] = [];
   links: { handlers: LinkHandlers; sent: string[]; dropped: boolean }[] = [];
   reason: "exists" | "missing" | "forbidden" | "away" = "away";
 
-  now = (): number => this.time;
-  random = (): number => 1;
-  chartPixels = (): number => 1234;
-  after(ms: number, task: () => void): () => void {
-    const timer = { at: this.time + ms, task };
-    this.timers.push(timer);
-    return () => (this.timers = this.timers.filter((other) => other !== timer));
-  }
-  onWake(woken: () => void): () => void {
-    this.wake = woken;
-    return () => (this.wake = () => {});
-  }
+  override random = (): number => 1;
+  override chartPixels = (): number => 1234;
   open(_job_id: string, handlers: LinkHandlers): { send(text: string): void; drop(): void } {
     const link = { handlers, sent: [] as string[], dropped: false };
     this.links.push(link);
@@ -144,7 +131,7 @@ describe("the channel", () => {
     const { world } = watching();
     world.say(hello);
     world.last.handlers.closed();
-    world.wake();
+    world.woken();
     expect(world.links).toHaveLength(2);
     world.pass(60_000);
     expect(world.links).toHaveLength(2);
@@ -157,7 +144,7 @@ describe("the channel", () => {
     expect(world.last.dropped).toBe(true);
     expect(channel.live).toBe("ended");
     expect(store.job).toMatchObject({ status: "completed", final_loss: 1.2 });
-    world.wake();
+    world.woken();
     world.pass(60_000);
     expect(world.links).toHaveLength(1);
   });

@@ -3,31 +3,15 @@ import { JobStore } from "../src/data/store";
 import { JobChannel } from "../src/wire/channel";
 import { pollingTransport } from "../src/wire/polling";
 import { Relay, relayTransport, type Post } from "../src/wire/relay";
-import type { Surroundings } from "../src/wire/surroundings";
 import { directTransport } from "../src/wire/transport";
+import { World } from "./world";
 
 /** Node's, which does not wait for a clock. */
 declare function setImmediate(task: (value: unknown) => void): void;
 
 export const JOB_ID = "job_1";
 
-export class Clock implements Surroundings {
-  private time = 0;
-  private timers: { at: number; task: () => void }[] = [];
-  woken = (): void => {};
-
-  now = (): number => this.time;
-  random = (): number => 0.5;
-  chartPixels = (): number => 1000;
-  after(ms: number, task: () => void): () => void {
-    const timer = { at: this.time + ms, task };
-    this.timers.push(timer);
-    return () => (this.timers = this.timers.filter((other) => other !== timer));
-  }
-  onWake(woken: () => void): () => void {
-    this.woken = woken;
-    return () => {};
-  }
+export class Clock extends World {
   /** Lets time pass, and what is due happen in its order. */
   async pass(ms: number): Promise<void> {
     const until = this.time + ms;
