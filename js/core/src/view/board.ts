@@ -5,7 +5,7 @@ import { Lens } from "../data/lens";
 import { __ } from "../i18n";
 import { chartView, type ChartSpec, type ChartView } from "./chart";
 import { chartMenu } from "./chartmenu";
-import { chooser, MANY } from "./chooser";
+import { chooser, MANY, searchField } from "./chooser";
 import { h, setAttribute, setShown } from "./dom";
 import { save as saveBlob } from "./download";
 import { fileName, pngOf, saveText, stacked } from "./export";
@@ -77,7 +77,7 @@ export function board({ color, height, name, saveCsv, signal }: BoardOptions): B
       if (enlarged === spec.key) enlarge(null);
       choose("hidden", spec.key, true);
     },
-    enlarge: (view) => enlarge(view.enlarged ? null : view),
+    enlarge: toggle,
     tabulate: (view) => {
       if (!view.enlarged) enlarge(view);
       view.setTabled(!view.tabled);
@@ -101,7 +101,7 @@ export function board({ color, height, name, saveCsv, signal }: BoardOptions): B
     signal,
   });
 
-  const search = h("input", { type: "search", class: "tl-search", placeholder: __("Find a chart"), "aria-label": __("Find a chart") });
+  const search = searchField();
   search.addEventListener("input", () => arrange());
   const mains = h("div", { class: "tl-mains" });
   const top = h("div", { class: "tl-overview" });
@@ -120,13 +120,17 @@ export function board({ color, height, name, saveCsv, signal }: BoardOptions): B
   const viewOf = (spec: Placed): ChartView => {
     let view = views.get(spec.key);
     if (!view) {
-      view = chartView(spec, { lens, cursor, color, height, attach: menu.attach, enlarge: (each) => enlarge(each.enlarged ? null : each), signal });
+      view = chartView(spec, { lens, cursor, color, height, attach: menu.attach, enlarge: toggle, signal });
       views.set(spec.key, view);
       if (seen) seen.observe(view.element);
       else view.setVisible(true);
     } else if (view.spec !== spec) view.show(spec);
     return view;
   };
+
+  function toggle(view: ChartView): void {
+    enlarge(view.enlarged ? null : view);
+  }
 
   function enlarge(view: ChartView | null): void {
     const before = enlarged === null ? null : views.get(enlarged);

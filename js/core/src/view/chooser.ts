@@ -23,8 +23,13 @@ const MOST = 60;
 /** Fewer need no search. */
 export const MANY = 12;
 
+/** In which the name of a chart, or a part of it, is typed. */
+export function searchField(): HTMLInputElement {
+  return h("input", { type: "search", class: "tl-search", placeholder: __("Find a chart"), "aria-label": __("Find a chart") });
+}
+
 export function chooser(choose: (key: string, shown: boolean) => void): Chooser {
-  const search = h("input", { type: "search", class: "tl-search", placeholder: __("Find a chart"), "aria-label": __("Find a chart") });
+  const search = searchField();
   const list = h("div", { class: "tl-choices" });
   const rest = h("p", { class: "tl-dim" });
   const element = h("div", { role: "group", "aria-label": __("Charts shown") }, search, list, rest);
